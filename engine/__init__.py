@@ -1,0 +1,1 @@
+"""llama.cpp behind one small interface, in a process of its own."""
