@@ -1,0 +1,243 @@
+"""The engine process as the program sees it: ask, get events, stop, and start it again when it died.
+
+One `Engine` serves one model and answers one request at a time: further requests wait their turn. Events of
+one request come from one thread at a time, in order, and end with exactly one `Finished`, `Failed` or `Died`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from app.errors import KnownError
+from app.logfile import LogFile
+from app.models import Model
+from app.workers.process import Child, Ending, worker_command
+from engine.messages import (
+    EVENTS,
+    REQUESTS,
+    Cancel,
+    ChatTurn,
+    Failed,
+    Finished,
+    Generate,
+    Load,
+    Ready,
+    Sampling,
+    Token,
+    VoiceUse,
+)
+
+
+@dataclass(frozen=True)
+class Died:
+    """The engine process ended before the answer was complete; ``reason`` completes "The engine …"."""
+
+    reason: str
+
+
+AnswerEvent = Token | Finished | Failed | Died
+OnAnswerEvent = Callable[[AnswerEvent], None]
+
+
+class AnswerSource(Protocol):
+    """What writes answers: the `Engine`, or a fake in tests."""
+
+    @property
+    def ready(self) -> Ready | None:
+        """What is known of the loaded model; None while none is loaded."""
+
+    def generate(
+        self, turns: Sequence[ChatTurn], voice: VoiceUse | None, sampling: Sampling, on_event: OnAnswerEvent
+    ) -> int:
+        """Start an answer to the last of ``turns``; its number, for `cancel`."""
+
+    def cancel(self, request: int) -> None:
+        """Stop the answer ``request``; it ends with `Finished` and reason ``stopped``. Others: no effect."""
+
+    def warm(self) -> None:
+        """Start loading the model, so that the first answer need not wait for it."""
+
+    def close(self) -> None:
+        """End the process; answers under way end with `Died`."""
+
+
+@dataclass(frozen=True)
+class _Request:
+    message: Generate
+    on_event: OnAnswerEvent
+
+
+class Engine:
+    """The engine process of one model. Every method may be called from any thread and returns at once,
+    `close` excepted; nothing is raised: what goes wrong arrives as `Failed` or `Died`."""
+
+    def __init__(self, model_path: Path, logs: Path, *, command: Sequence[str] | None = None) -> None:
+        """``command`` runs the process; by default the one that belongs to this program."""
+        self._model_path = model_path
+        self._log = LogFile(logs / "engine.log")
+        self._command = list(command) if command is not None else worker_command("engine")
+        self._lock = threading.RLock()
+        self._child: Child | None = None
+        self._starts = 0  # numbers the children: what a former one still says is not listened to
+        self._ready: Ready | None = None
+        self._current: _Request | None = None
+        self._waiting: deque[_Request] = deque()
+        self._last_id = 0
+
+    @property
+    def ready(self) -> Ready | None:
+        """What is known of the loaded model; None while none is loaded."""
+        return self._ready
+
+    def generate(
+        self, turns: Sequence[ChatTurn], voice: VoiceUse | None, sampling: Sampling, on_event: OnAnswerEvent
+    ) -> int:
+        """Start an answer to the last of ``turns``, after those already asked for; its number."""
+        with self._lock:
+            self._last_id += 1
+            message = Generate(self._last_id, tuple(turns), voice, sampling)
+            self._waiting.append(_Request(message, on_event))
+        self._go_on()
+        return message.id
+
+    def cancel(self, request: int) -> None:
+        """Stop the answer ``request``. One that still waits ends here, without ever reaching the engine."""
+        with self._lock:
+            current, child = self._current, self._child
+            found = [each for each in self._waiting if each.message.id == request]
+            for each in found:
+                self._waiting.remove(each)
+        for each in found:
+            each.on_event(_never_started(each.message))
+        if child is not None and current is not None and current.message.id == request:
+            child.send(Cancel(request))
+
+    def warm(self) -> None:
+        """Start loading the model. A failure is kept quiet: the next answer tries again and tells it."""
+        with self._lock:
+            try:
+                self._running()
+            except KnownError as error:
+                self._log.note(str(error))
+
+    def close(self) -> None:
+        """End the process; answers under way and waiting end with `Died`. A later request starts it again."""
+        with self._lock:
+            child, self._child, self._ready = self._child, None, None
+            dropped = [each for each in (self._current, *self._waiting) if each is not None]
+            self._current = None
+            self._waiting.clear()
+        for each in dropped:
+            each.on_event(Died("was closed"))
+        if child is not None:
+            child.close()
+
+    def _running(self) -> Child:
+        """The child, started if there is none. The lock is held."""
+        if self._child is None:
+            self._starts += 1
+            start = self._starts
+            self._child = Child(
+                self._command,
+                requests=REQUESTS,
+                events=EVENTS,
+                log=self._log,
+                on_event=lambda event: self._heard(start, event),
+                on_end=lambda ending: self._ended(start, ending),
+            )
+            self._child.send(Load(str(self._model_path)))
+        return self._child
+
+    def _go_on(self) -> None:
+        """Hand the engine the next waiting request when it is free."""
+        while True:
+            with self._lock:
+                if self._current is not None or not self._waiting:
+                    return
+                request = self._waiting.popleft()
+                self._current = request
+                try:
+                    child = self._running()
+                except KnownError as error:
+                    self._current = None
+                    failure = Failed(request.message.id, known=True, message=str(error))
+                else:
+                    child.send(request.message)
+                    return
+            request.on_event(failure)
+
+    def _heard(self, start: int, event: Ready | Token | Finished | Failed) -> None:
+        with self._lock:
+            child = self._child
+            if child is None or start != self._starts:
+                return
+            if isinstance(event, Ready):
+                self._ready = event
+                return
+            request = self._current
+            unloaded = isinstance(event, Failed) and event.id is None
+            if unloaded:
+                self._child, self._ready = None, None
+            if request is None or (event.id != request.message.id and not unloaded):
+                request = None
+            elif not isinstance(event, Token):
+                self._current = None
+        if request is not None:
+            request.on_event(event)
+        if unloaded:
+            child.close(0.5)
+        if not isinstance(event, Token):
+            self._go_on()
+
+    def _ended(self, start: int, ending: Ending) -> None:
+        with self._lock:
+            if self._child is None or start != self._starts:
+                return
+            self._child, self._ready = None, None
+            request, self._current = self._current, None
+        if request is not None:
+            request.on_event(Died(ending.reason))
+        self._go_on()
+
+
+class Engines:
+    """The engine of whatever model is asked for. Only one model is in memory at a time."""
+
+    def __init__(self, logs: Path, make: Callable[[Path, Path], AnswerSource] = Engine) -> None:
+        self._logs, self._make = logs, make
+        self._lock = threading.Lock()
+        self._model: Model | None = None
+        self._engine: AnswerSource | None = None
+
+    def for_model(self, model: Model) -> AnswerSource:
+        """The engine that serves ``model``; the engine of another model is closed."""
+        with self._lock:
+            if self._engine is None or self._model != model:
+                if self._engine is not None:
+                    self._engine.close()
+                self._model, self._engine = model, self._make(model.path, self._logs)
+            return self._engine
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.close()
+            self._model, self._engine = None, None
+
+
+def _never_started(message: Generate) -> Finished:
+    return Finished(
+        id=message.id,
+        reason="stopped",
+        seed=message.sampling.seed or 0,
+        prompt_tokens=0,
+        tokens=0,
+        seconds_to_first_token=0.0,
+        tokens_per_second=0.0,
+    )

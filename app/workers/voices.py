@@ -1,0 +1,81 @@
+"""From the name of a voice to what the engine needs: the model it was learnt on and its file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from app.errors import KnownError
+from app.history.records import Voice
+from app.history.store import Store
+from app.models import Model, resolve
+from app.places import Places
+from engine.messages import VoiceUse
+
+# What a person types for the model as it is; no voice can have this name.
+PLAIN = "none"
+STRONGEST = 2.0
+
+
+def use_of(
+    store: Store,
+    places: Places,
+    voice: str | None,
+    strength: float,
+    *,
+    model: str | None = None,
+    find_model: Callable[[str | None], Model] = resolve,
+) -> tuple[Model, VoiceUse | None]:
+    """The model that answers, and how it is steered.
+
+    ``voice`` None or "none" is the plain model: ``model``, or the default one. A voice brings the model it
+    was learnt on. Strength 0 steers nothing: the output is that of the plain model, exactly.
+
+    Raises KnownError for a voice that does not exist, a file that is gone, a strength outside 0–2, a model
+    that is not there, and a voice asked of a model it was not learnt on.
+    """
+    if not (math.isfinite(strength) and 0.0 <= strength <= STRONGEST):
+        raise KnownError(f"A strength is a number from 0 (plain) to {STRONGEST:g}; {strength:g} is not.")
+    if voice is None or voice == PLAIN:
+        return find_model(model), None
+    found = store.voice(voice)
+    learnt_on = find_model(found.model_id)
+    if model is not None and find_model(model) != learnt_on:
+        raise KnownError(
+            f"The voice {found.name!r} was learnt on {learnt_on.name}. Leave the model out, "
+            f"or learn the voice again on {find_model(model).name}."
+        )
+    file = control_vector(places, found)
+    return learnt_on, VoiceUse(str(file), strength) if strength > 0 else None
+
+
+def files_of(places: Places, voice: Voice) -> dict[str, Path]:
+    """The files of ``voice`` by kind; the store knows them relative to the voices folder."""
+    return {kind: places.voices / name for kind, name in voice.files.items()}
+
+
+def control_vector(places: Places, voice: Voice) -> Path:
+    """The control-vector file of ``voice``. Raises KnownError when it is not there any more."""
+    file = files_of(places, voice).get("control_vector")
+    if file is None or not file.is_file():
+        raise KnownError(
+            f"The file of the voice {voice.name!r} is missing{f' ({file})' if file else ''}. Learn the voice "
+            f"again: the fabricated pairs are kept, so it is quick."
+        )
+    return file
+
+
+def newest(store: Store) -> Voice | None:
+    """The voice learnt most recently; None while there is none."""
+    return max(store.voices(), key=lambda voice: voice.learnt_at or "", default=None)
+
+
+def check_name(name: str) -> str:
+    """``name`` without surrounding blanks. Raises KnownError for one that a voice cannot have."""
+    name = name.strip()
+    if name.lower() == PLAIN:
+        raise KnownError(f"A voice cannot be called {PLAIN!r}: that name means the plain model.")
+    if not name or len(name) > 60 or not name.isprintable():
+        raise KnownError("The name of a voice is 1 to 60 letters, digits or signs on one line.")
+    return name
