@@ -114,10 +114,10 @@ class Learning:
         on_event: OnLearningEvent,
         source_ids: Collection[int] | None = None,
     ) -> LearnResult:
-        """Learn ``voice_name`` from the history (``source_ids``: from these sources only); returns at the end.
+        """Learn ``voice_name`` from the history, or from the sources ``source_ids`` only; returns at the end.
 
         Events come from the calling thread. Pairs that earlier runs made are used again. Raises `Stopped`,
-        and KnownError for too little text, missing packages, and a run that failed for a reason one can act on.
+        and KnownError for too little text, missing packages, and a run that failed for a known reason.
         """
         self._stop.clear()
         voice_name = check_name(voice_name)
