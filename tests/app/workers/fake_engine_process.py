@@ -1,0 +1,71 @@
+"""A real child process that speaks the engine's protocol without a model; what it does depends on the text
+of the last turn."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.messages import EVENTS, REQUESTS, Cancel, Failed, Finished, Generate, Load, Ready, Token
+from engine.wire import sender, take_stdio
+
+WORDS = ("one ", "two ", "three")
+
+
+def main() -> None:
+    requests, events = take_stdio()
+    send = sender(EVENTS, events)
+    stopped = threading.Event()
+    for line in requests:
+        message = REQUESTS.decode(line)
+        match message:
+            case Load(model_path=path):
+                if path.endswith("refused.gguf"):
+                    send(Failed(None, known=True, message="The model file is damaged."))
+                    continue
+                if path.endswith("crashing.gguf"):
+                    os.abort()
+                send(Ready("tiny", "llama", "00", 4, 2, 64, 0.0))
+                print("loaded a model", file=sys.stderr, flush=True)
+            case Cancel():
+                stopped.set()
+            case Generate():
+                stopped.clear()
+                threading.Thread(target=answer, args=(message, send, stopped, events), daemon=True).start()
+    if "--deaf" in sys.argv:
+        time.sleep(600)
+
+
+def answer(request: Generate, send: Any, stopped: threading.Event, events: Any) -> None:
+    wanted = request.turns[-1].content
+    if wanted == "open":
+        send(Token(request.id, WORDS[0]))
+        stopped.wait()
+        send(done(request, "stopped"))
+        return
+    for word in WORDS:
+        send(Token(request.id, word))
+        if wanted == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if wanted == "exits":
+            os._exit(3)
+        if wanted == "garbage":
+            events.write(b"this is no message\n")
+    send(done(request, "end"))
+
+
+def done(request: Generate, reason: str) -> Finished:
+    return Finished(request.id, reason, 1, 5, len(WORDS), 0.01, 100.0)
+
+
+if __name__ == "__main__":
+    if "--ignores-signals" in sys.argv:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if pid_file := os.environ.get("TEST_PID_FILE"):
+        Path(pid_file).write_text(str(os.getpid()))
+    main()

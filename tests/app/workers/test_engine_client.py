@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.models import Model
+from app.workers.engine_client import AnswerEvent, Died, Engine, Engines
+from engine.messages import ChatTurn, Failed, Finished, Sampling, Token
+from tests.fakes import FakeEngine
+
+SCRIPT = str(Path(__file__).with_name("fake_engine_process.py"))
+WAIT = 20.0
+
+EngineFor = Callable[[str], Engine]
+
+
+@pytest.fixture
+def engine_for(tmp_path: Path) -> Iterator[EngineFor]:
+    made: list[Engine] = []
+
+    def make(model: str = "good.gguf") -> Engine:
+        made.append(Engine(tmp_path / model, tmp_path, command=[sys.executable, SCRIPT]))
+        return made[-1]
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+class Heard:
+    """Collects the events of one request."""
+
+    def __init__(self, engine: Engine, text: str) -> None:
+        self._events: queue.Queue[AnswerEvent] = queue.Queue()
+        self.number = engine.generate([ChatTurn("user", text)], None, Sampling(), self._events.put)
+
+    def next(self) -> AnswerEvent:
+        return self._events.get(timeout=WAIT)
+
+    def all(self) -> list[AnswerEvent]:
+        events = [self.next()]
+        while isinstance(events[-1], Token):
+            events.append(self.next())
+        return events
+
+    @property
+    def silent(self) -> bool:
+        return self._events.empty()
+
+
+def text_of(events: list[AnswerEvent]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Token))
+
+
+def test_an_answer_comes_piece_by_piece_and_ends_once(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf")
+    heard = Heard(engine, "hello")
+    events = heard.all()
+    assert text_of(events) == "one two three"
+    assert isinstance(events[-1], Finished)
+    assert events[-1].reason == "end"
+    assert engine.ready is not None
+    assert engine.ready.model_name == "tiny"
+    assert heard.silent
+
+
+def test_a_killed_engine_is_reported_in_words_and_the_next_request_starts_it_again(
+    engine_for: EngineFor,
+) -> None:
+    engine = engine_for("good.gguf")
+    events = Heard(engine, "killed").all()
+    assert text_of(events) == "one "
+    assert isinstance(events[-1], Died)
+    assert events[-1].reason.startswith("was killed")
+    assert "signal 9" in events[-1].reason
+    assert text_of(Heard(engine, "hello").all()) == "one two three"
+
+
+def test_an_engine_killed_from_outside_before_its_first_word_is_reported(
+    engine_for: EngineFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_PID_FILE", str(tmp_path / "pid"))
+    engine = engine_for("good.gguf")
+    heard = Heard(engine, "open")
+    assert isinstance(heard.next(), Token)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGSEGV)
+    died = heard.next()
+    assert isinstance(died, Died)
+    assert "crashed" in died.reason
+    assert engine.ready is None
+
+
+def test_an_exit_code_is_named(engine_for: EngineFor) -> None:
+    assert Heard(engine_for("good.gguf"), "exits").all()[-1] == Died("ended with exit code 3")
+
+
+def test_an_engine_that_breaks_the_protocol_is_ended_and_its_answer_with_it(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf")
+    died = Heard(engine, "garbage").all()[-1]
+    assert died == Died("sent something that is no message")
+    assert isinstance(Heard(engine, "hello").all()[-1], Finished)
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_request_and_is_tried_again(engine_for: EngineFor) -> None:
+    engine = engine_for("refused.gguf")
+    for _ in range(2):
+        events = Heard(engine, "hello").all()
+        assert events == [Failed(None, known=True, message="The model file is damaged.")]
+
+
+def test_an_engine_that_crashes_while_loading_fails_each_request_once(engine_for: EngineFor) -> None:
+    engine = engine_for("crashing.gguf")
+    first, second = Heard(engine, "a"), Heard(engine, "b")
+    for heard in (first, second):
+        (died,) = heard.all()
+        assert isinstance(died, Died)
+        assert "crashed" in died.reason
+        assert heard.silent
+
+
+def test_a_second_request_waits_for_the_first(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf")
+    first, second = Heard(engine, "open"), Heard(engine, "hello")
+    assert isinstance(first.next(), Token)
+    assert second.silent
+    engine.cancel(first.number)
+    stopped = first.next()
+    assert isinstance(stopped, Finished)
+    assert stopped.reason == "stopped"
+    assert text_of(second.all()) == "one two three"
+
+
+def test_a_waiting_request_can_be_cancelled_without_reaching_the_engine(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf")
+    first, second = Heard(engine, "open"), Heard(engine, "hello")
+    engine.cancel(second.number)
+    ended = second.next()
+    assert isinstance(ended, Finished)
+    assert (ended.reason, ended.tokens) == ("stopped", 0)
+    engine.cancel(first.number)
+    assert isinstance(first.all()[-1], Finished)
+
+
+def test_requests_after_a_death_are_still_answered(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf")
+    first, second = Heard(engine, "killed"), Heard(engine, "hello")
+    assert isinstance(first.all()[-1], Died)
+    assert text_of(second.all()) == "one two three"
+
+
+def test_closing_ends_answers_under_way_and_leaves_no_process(
+    engine_for: EngineFor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_PID_FILE", str(tmp_path / "pid"))
+    engine = engine_for("good.gguf")
+    running, waiting = Heard(engine, "open"), Heard(engine, "hello")
+    assert isinstance(running.next(), Token)
+    engine.close()
+    assert running.next() == Died("was closed")
+    assert waiting.next() == Died("was closed")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_warming_loads_the_model_before_anything_is_asked(engine_for: EngineFor, tmp_path: Path) -> None:
+    engine = engine_for("good.gguf")
+    engine.warm()
+    Heard(engine, "hello").all()
+    assert (tmp_path / "engine.log").read_text().count("loaded a model") == 1
+
+
+def test_a_program_that_cannot_be_started_fails_the_request_with_its_name(tmp_path: Path) -> None:
+    engine = Engine(tmp_path / "good.gguf", tmp_path, command=[str(tmp_path / "no-such-program")])
+    (failed,) = Heard(engine, "hello").all()
+    assert isinstance(failed, Failed)
+    assert failed.known
+    assert "no-such-program" in failed.message
+
+
+def test_only_one_model_is_kept_in_memory(tmp_path: Path) -> None:
+    made: list[FakeEngine] = []
+
+    def make(path: Path, logs: Path) -> FakeEngine:
+        made.append(FakeEngine())
+        return made[-1]
+
+    first, second = (Model(name, name, tmp_path / name, tmp_path / name) for name in ("a", "b"))
+    engines = Engines(tmp_path, make)
+    assert engines.for_model(first) is engines.for_model(first)
+    assert not made[0].closed
+    engines.for_model(second)
+    assert [engine.closed for engine in made] == [True, False]
+    engines.close()
+    assert made[1].closed
