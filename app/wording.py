@@ -75,7 +75,9 @@ def likeness_sentence(likeness: Measured) -> str:
         return f"{sentence}, while other people's text became no likelier: the voice is yours."
     if own > others:
         return f"{sentence}; on other people's text {others:.2f} times. The difference is what is yours."
-    return f"{sentence}, but so did other people's text ({others:.2f} times): little of it is your own manner."
+    return (
+        f"{sentence}, but so did other people's text ({others:.2f} times): little of it is your own manner."
+    )
 
 
 def likeness_numbers(likeness: Measured) -> str:

@@ -19,7 +19,7 @@ STRONGEST = 2.0
 
 
 def use_of(
-    store: Store,
+    store: Store | None,
     places: Places,
     voice: str | None,
     strength: float,
@@ -32,13 +32,15 @@ def use_of(
     ``voice`` None or "none" is the plain model: ``model``, or the default one. A voice brings the model it
     was learnt on. Strength 0 steers nothing: the output is that of the plain model, exactly.
 
-    Raises KnownError for a voice that does not exist, a file that is gone, a strength outside 0–2, a model
+    ``store`` None: there is no history yet. Raises KnownError for a voice that does not exist, a file that is gone, a strength outside 0–2, a model
     that is not there, and a voice asked of a model it was not learnt on.
     """
     if not (math.isfinite(strength) and 0.0 <= strength <= STRONGEST):
         raise KnownError(f"A strength is a number from 0 (plain) to {STRONGEST:g}; {strength:g} is not.")
     if voice is None or voice == PLAIN:
         return find_model(model), None
+    if store is None:
+        raise KnownError(f"There is no voice called {voice!r}: none is learnt yet. Learn one: idiolect learn")
     found = store.voice(voice)
     learnt_on = find_model(found.model_id)
     if model is not None and find_model(model) != learnt_on:

@@ -1,0 +1,129 @@
+"""``idiolect voices`` and ``idiolect models``: what there is."""
+
+from __future__ import annotations
+
+import shutil
+
+import click
+
+from app import console
+from app.shell import places_of, reading, with_data_dir, with_json, writing
+from app.wording import nats
+
+
+@click.group(invoke_without_command=True)
+@with_json
+@with_data_dir
+@click.pass_context
+def voices(ctx: click.Context, as_json: bool) -> None:
+    """List the voices learnt so far, with their measured likeness.
+
+    own: how much closer to your own unseen text the voice is than the plain model, others: the same on other
+    people's text; both in nats per token, and the lower the closer.
+
+    \b
+      idiolect voices
+      idiolect voices delete letters
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    with reading(places_of(ctx)) as store:
+        found = store.voices() if store is not None else []
+    if as_json:
+        console.print_json(
+            {
+                "voices": [
+                    {
+                        "name": voice.name,
+                        "model": voice.model_id,
+                        "learnt_at": voice.learnt_at,
+                        "pairs": voice.pairs,
+                        "strength": voice.strength,
+                        "likeness": console.likeness_json(voice.likeness) if voice.likeness else None,
+                        "out_of_date": voice.out_of_date,
+                    }
+                    for voice in found
+                ]
+            }
+        )
+    elif not found:
+        click.echo("No voice is learnt yet. Learn one: idiolect import PATH…, then idiolect learn")
+    else:
+        console.table(
+            ("voice", "own", "others", "pairs", "model", "learnt", ""),
+            [
+                (
+                    voice.name,
+                    nats(voice.likeness.own) if voice.likeness else "",
+                    nats(voice.likeness.others) if voice.likeness else "",
+                    str(voice.pairs),
+                    voice.model_id,
+                    (voice.learnt_at or "")[:10],
+                    "out of date: its sources changed" if voice.out_of_date else "",
+                )
+                for voice in found
+            ],
+        )
+
+
+@voices.command()
+@click.argument("name")
+@with_data_dir
+@click.pass_context
+def delete(ctx: click.Context, name: str) -> None:
+    """Delete the voice NAME: its files, its pairs, what was measured. Your history stays."""
+    from app.workers.voices import files_of
+
+    places = places_of(ctx)
+    with writing(places) as store:
+        voice = store.voice(name)
+        store.delete_voice(name)
+    # Each run has a folder of its own; the record is gone by now, so a leftover file is only wasted space.
+    for folder in {path.parent for path in files_of(places, voice).values()}:
+        if folder.parent == places.voices:
+            shutil.rmtree(folder, ignore_errors=True)
+    click.echo(f"The voice {voice.name!r} is deleted.")
+
+
+@click.command()
+@with_json
+@with_data_dir
+def models(as_json: bool) -> None:
+    """List the models Idiolect knows. Any other GGUF file can be given by its path: --model FILE."""
+    from app.models import catalogue, default_id
+
+    known = catalogue()
+    if as_json:
+        console.print_json(
+            {
+                "default": default_id(),
+                "models": [
+                    {
+                        "id": entry.id,
+                        "name": entry.name,
+                        "licence": entry.licence,
+                        "quantisation": entry.quantisation,
+                        "parameters": entry.parameters,
+                        "installed": entry.path is not None,
+                        "path": str(entry.path) if entry.path else None,
+                        "how_to_add": entry.how_to_add,
+                    }
+                    for entry in known
+                ],
+            }
+        )
+        return
+    console.table(
+        ("id", "name", "size", "quantised", "licence", "file"),
+        [
+            (
+                entry.id,
+                entry.name,
+                entry.parameters,
+                entry.quantisation,
+                entry.licence,
+                str(entry.path) if entry.path else f"not installed; add it with: {entry.how_to_add}",
+            )
+            for entry in known
+        ],
+    )

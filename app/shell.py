@@ -1,0 +1,183 @@
+"""What every command shares: options, error handling and exit codes, and opening the history."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import traceback
+import types
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from app.errors import KnownError
+from app.places import Places
+
+if TYPE_CHECKING:
+    from app.history.store import Store
+    from app.models import Model
+    from app.workers.engine_client import AnswerSource
+
+_DATA_DIR = "idiolect.data_dir"
+
+KNOWN, BUG, INTERRUPTED = 2, 1, 130
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _engine(model_path: Path, logs: Path) -> AnswerSource:
+    from app.workers.engine_client import Engine
+
+    return Engine(model_path, logs)
+
+
+def _window(places: Places) -> int:
+    from app.screen import require_screen
+
+    require_screen()
+    from app.desktop.main import run
+
+    return run(places)
+
+
+def _model(name: str | None) -> Model:
+    from app.models import resolve
+
+    return resolve(name)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts behind the commands that a test replaces by small ones."""
+
+    make_engine: Callable[[Path, Path], AnswerSource] = _engine
+    calibrate_command: Sequence[str] | None = None
+    open_window: Callable[[Places], int] = _window
+    find_model: Callable[[str | None], Model] = _model
+
+
+class _Told(click.ClickException):
+    """An error that is told in one message, with its exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.exit_code = code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+class Commands(click.Group):
+    """A group whose commands end with exit code 2 for what a person can mend, 1 for a bug (its traceback goes
+    to the log file), and 130 when they were interrupted."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; every error but click's own comes out as one message."""
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+            raise
+        except KnownError as error:
+            raise _Told(str(error), KNOWN) from error
+        except KeyboardInterrupt as interrupt:
+            raise _Told("Stopped.", INTERRUPTED) from interrupt
+        except Exception as error:
+            raise _Told(_logged(error, ctx), BUG) from error
+
+
+def _logged(error: Exception, ctx: click.Context) -> str:
+    from app.logfile import LogFile
+
+    try:
+        places = places_of(ctx)
+        places.make()
+    except KnownError:
+        return f"An unexpected error, and no log file could be written:\n{traceback.format_exc()}"
+    log = LogFile(places.logs / "idiolect.log")
+    log.bug(error)
+    return f"An unexpected error ({type(error).__name__}). Details are in {log.path}"
+
+
+def with_data_dir(command: F) -> F:
+    """Add ``--data-dir``, accepted before and after the sub-command; the later one counts."""
+
+    def remember(ctx: click.Context, parameter: click.Parameter, value: Path | None) -> None:
+        if value is not None:
+            ctx.meta[_DATA_DIR] = value
+
+    return click.option(
+        "--data-dir",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        expose_value=False,
+        callback=remember,
+        help="Keep everything under DIR (history, voices, logs).",
+    )(command)
+
+
+def with_json(command: F) -> F:
+    """Add ``--json``."""
+    return click.option(
+        "as_json", "--json", is_flag=True, help="Print one JSON object on stdout; progress goes to stderr."
+    )(command)
+
+
+def places_of(ctx: click.Context) -> Places:
+    """Where the data lies for this call."""
+    chosen = ctx.meta.get(_DATA_DIR)
+    return Places.default() if chosen is None else Places.under(Path(chosen).expanduser())
+
+
+def parts_of(ctx: click.Context) -> Parts:
+    """The parts behind the commands."""
+    parts = ctx.obj
+    assert isinstance(parts, Parts)
+    return parts
+
+
+@contextlib.contextmanager
+def writing(places: Places) -> Iterator[Store]:
+    """The history, open for writing. Raises KnownError when another Idiolect has it open."""
+    from app.history.store import Store
+    from app.places import hold
+
+    places.make()
+    with hold(places), Store.open(places.database) as store:
+        store.recover()
+        yield store
+
+
+@contextlib.contextmanager
+def reading(places: Places) -> Iterator[Store | None]:
+    """The history, open for reading beside whoever writes; None while there is none."""
+    from app.history.store import Store
+
+    places.make()
+    if not places.database.exists():
+        yield None
+        return
+    with Store.open(places.database, read_only=True) as store:
+        yield store
+
+
+@contextlib.contextmanager
+def ctrl_c(stop: Callable[[], None], message: str) -> Iterator[None]:
+    """Within it the first Ctrl-C shows ``message`` and calls ``stop``; the second one interrupts at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def first(number: int, frame: types.FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        click.echo(message, err=True)
+        stop()
+
+    former = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, former)
