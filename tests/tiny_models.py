@@ -97,7 +97,7 @@ def write_tiny_llama(
 
 
 def _vocabulary() -> tuple[list[str], list[str]]:
-    """Tokens (the 256 bytes, `WORDS` grown letter by letter behind a space, three control tokens) and merges."""
+    """Tokens (256 bytes, `WORDS` grown letter by letter behind a space, three control tokens) and merges."""
     spelt = _byte_letters()
     tokens, merges = list(spelt), []
     for word in WORDS:
