@@ -14,7 +14,6 @@ from app.shell import INTERRUPTED, ctrl_c, parts_of, places_of, with_data_dir, w
 if TYPE_CHECKING:
     from app.history.store import Store
 
-DEFAULT_VOICE = "my-voice"
 _BUDGETS = ("fast", "normal", "thorough")
 
 
@@ -57,8 +56,8 @@ def import_(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
         _nothing_found(paths, skipped)
     if not as_json:
         click.echo(
-            f"{result.added} added, {result.unchanged} unchanged. The history holds {result.words:,} words in "
-            f"{result.passages:,} passages, from {result.documents:,} documents in {result.sources:,} sources."
+            f"{result.added} added, {result.unchanged} unchanged. The history holds {result.words:,} words: "
+            f"{result.passages:,} passages from {result.documents:,} documents in {result.sources:,} sources."
         )
 
 
@@ -72,7 +71,7 @@ def _nothing_found(paths: tuple[Path, ...], skipped: list[tuple[Path, str]]) -> 
 
 
 @click.command()
-@click.option("--voice", default=DEFAULT_VOICE, show_default=True, metavar="NAME", help="What to call it.")
+@click.option("--voice", metavar="NAME", help="What to call it.  [default: my-voice]")
 @click.option("--model", metavar="ID|PATH", help="The model to learn on (see: idiolect models).")
 @click.option(
     "--budget", type=click.Choice(_BUDGETS), default="normal", show_default=True, help="How long to learn."
@@ -91,7 +90,7 @@ def _nothing_found(paths: tuple[Path, ...], skipped: list[tuple[Path, str]]) -> 
 @click.pass_context
 def learn(
     ctx: click.Context,
-    voice: str,
+    voice: str | None,
     model: str | None,
     budget: str,
     seed: int,
@@ -107,9 +106,11 @@ def learn(
       idiolect learn --voice letters --from ~/letters --budget thorough
     """
     from app.workers.learning import Learning, Stopped
+    from app.workers.voices import DEFAULT_NAME
     from calibrate.messages import Settings
 
     parts, places = parts_of(ctx), places_of(ctx)
+    name = DEFAULT_NAME if voice is None else voice
     with writing(places) as store:
         sources = _sources_under(store, only_from) if only_from else None
         known = {each.name: each.model_id for each in store.voices()}
@@ -117,14 +118,14 @@ def learn(
         try:
             with console.steps() as shown, ctrl_c(learning.stop, "Stopping at the next safe point…"):
                 result = learning.run(
-                    voice,
-                    model=parts.find_model(model or known.get(voice)),
+                    name,
+                    model=parts.find_model(model or known.get(name)),
                     settings=Settings(budget=budget, seed=seed),
                     source_ids=sources,
                     on_event=console.LearnDisplay(shown),
                 )
         except Stopped:
-            kept = len(store.pairs(voice))
+            kept = len(store.pairs(name))
             console.note(f"Stopped. {kept} pairs are kept; the same command goes on from there.")
             ctx.exit(INTERRUPTED)
     if as_json:

@@ -15,6 +15,7 @@ from engine.messages import VoiceUse
 
 # What a person types for the model as it is; no voice can have this name.
 PLAIN = "none"
+DEFAULT_NAME = "my-voice"
 STRONGEST = 2.0
 
 
@@ -32,8 +33,8 @@ def use_of(
     ``voice`` None or "none" is the plain model: ``model``, or the default one. A voice brings the model it
     was learnt on. Strength 0 steers nothing: the output is that of the plain model, exactly.
 
-    ``store`` None: there is no history yet. Raises KnownError for a voice that does not exist, a file that is gone, a strength outside 0–2, a model
-    that is not there, and a voice asked of a model it was not learnt on.
+    ``store`` None: there is no history yet. Raises KnownError for a voice that does not exist, a file that
+    is gone, a strength outside 0–2, a missing model, and a voice asked of a model it was not learnt on.
     """
     if not (math.isfinite(strength) and 0.0 <= strength <= STRONGEST):
         raise KnownError(f"A strength is a number from 0 (plain) to {STRONGEST:g}; {strength:g} is not.")

@@ -31,7 +31,7 @@ def main() -> None:
                 if path.endswith("crashing.gguf"):
                     os.abort()
                 send(Ready("tiny", "llama", "00", 4, 2, 64, 0.0))
-                print("loaded a model", file=sys.stderr, flush=True)
+                sys.stderr.write("loaded a model\n")
             case Cancel():
                 stopped.set()
             case Generate():
