@@ -42,9 +42,9 @@ def finished(reason: str = "end", *, seed: int = 7, tokens: int = 3, turns_dropp
 class FakeEngine:
     """An `AnswerSource` that answers with what a test enqueued.
 
-    A text comes as one token a word and ends well; a list of events comes as it is (request numbers are filled
-    in). A list without `Finished`, `Failed` or `Died` at its end leaves the answer open until `cancel` or
-    `finish`. With ``threaded`` the events come from another thread, as those of the real engine do.
+    A text comes as one token a word and ends well; a list of events comes as it is (request numbers are
+    filled in). A list without `Finished`, `Failed` or `Died` at its end leaves the answer open until `cancel`
+    or `finish`. With ``threaded`` the events come from another thread, as those of the real engine do.
     """
 
     def __init__(self, *, threaded: bool = False) -> None:
