@@ -1,0 +1,172 @@
+"""The full-precision model: read from a GGUF or a folder of safetensors, with additive edits on its blocks.
+
+Goes in: token ids (from the engine's tokenizer, so that both see the same prompt). Comes out: hidden states
+and negative log-likelihoods, differentiable with respect to the edit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+# Tokens in one forward pass while tuning: bounds the memory of the saved activations (about 1.2 MB a token
+# for the default model in float32).
+MICRO_BATCH_TOKENS = 1024
+
+
+class WeightsError(ValueError):
+    """The weights cannot be read; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A request and its answer as token ids; only the answer is scored."""
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens in all."""
+        return len(self.prompt) + len(self.answer)
+
+
+class FullModel:
+    """A causal language model whose weights are frozen and whose blocks can be steered.
+
+    ``layer_count`` blocks of width ``hidden_size``; block n's output gets ``edit[n]`` added while `steered`
+    is in force, exactly where llama.cpp adds ``direction.n``.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._blocks = model.model.layers
+        self.layer_count = len(self._blocks)
+        self.hidden_size = int(model.config.hidden_size)
+        self._edit: Tensor | None = None
+        self._kept: list[Tensor] | None = None
+        for number, block in enumerate(self._blocks):
+            block.register_forward_hook(self._hook(number))
+
+    @classmethod
+    def load(cls, weights: Path) -> FullModel:
+        """Read ``weights`` (a .gguf, dequantised, or a folder). Raises WeightsError naming the file."""
+        from transformers import AutoModelForCausalLM, GgufConfig
+
+        where = {"gguf_file": weights.name} if weights.is_file() else {}
+        if where:
+            where["quantization_config"] = GgufConfig(dequantize=True)
+        folder = weights.parent if weights.is_file() else weights
+        try:
+            model = AutoModelForCausalLM.from_pretrained(
+                str(folder),
+                dtype=fastest_dtype(),
+                attn_implementation="sdpa",
+                local_files_only=True,
+                **where,
+            )
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise WeightsError(f"The model's weights cannot be read from {weights}: {error}") from error
+        model.eval().requires_grad_(False)
+        return cls(model)
+
+    @contextmanager
+    def steered(self, edit: Tensor | None) -> Iterator[None]:
+        """Add ``edit`` (layers, hidden) to the block outputs inside the with statement."""
+        before, self._edit = self._edit, edit
+        try:
+            yield
+        finally:
+            self._edit = before
+
+    def answer_means(self, samples: Sequence[Sample]) -> Tensor:
+        """Residual output of every block, averaged over each answer's tokens: (samples, layers, hidden)."""
+        means = torch.zeros(len(samples), self.layer_count, self.hidden_size)
+        with torch.no_grad():
+            for batch in batches(samples, MICRO_BATCH_TOKENS * 4):
+                ids, mask, answer = _padded([samples[index] for index in batch])
+                self._kept = []
+                try:
+                    self._model.model(ids, use_cache=False)
+                    stacked = torch.stack(self._kept, dim=1).float()  # (batch, layers, tokens, hidden)
+                finally:
+                    self._kept = None
+                weights = answer.float() / answer.sum(dim=1, keepdim=True)
+                means[batch] = torch.einsum("blth,bt->blh", stacked, weights)
+        return means
+
+    def nll(self, samples: Sequence[Sample]) -> Tensor:
+        """Sum of the negative log-likelihood (nats) over each answer's tokens: (samples,).
+
+        All samples go through in one forward pass; see `batches` for what fits.
+        """
+        ids, mask, answer = _padded(samples)
+        states = self._model.model(ids, use_cache=False).last_hidden_state
+        # The state at position t predicts token t + 1; only those before an answer token need logits.
+        predicts = answer[:, 1:]
+        logits = self._model.lm_head(states[:, :-1][predicts]).float()
+        losses = functional.cross_entropy(logits, ids[:, 1:][predicts], reduction="none")
+        rows = predicts.nonzero()[:, 0]
+        return torch.zeros(len(samples)).index_add(0, rows, losses)
+
+    def _hook(self, number: int) -> Any:
+        def steer(_block: Any, _inputs: Any, output: Any) -> Any:
+            states = output[0] if isinstance(output, tuple) else output
+            if self._edit is not None and number > 0:
+                states = states + self._edit[number].to(states.dtype)
+            if self._kept is not None:
+                self._kept.append(states)
+            return (states, *output[1:]) if isinstance(output, tuple) else states
+
+        return steer
+
+
+def batches(samples: Sequence[Sample], tokens: int) -> list[list[int]]:
+    """Indices of ``samples`` in groups of like length, each at most ``tokens`` with padding (or one sample)."""
+    order = sorted(range(len(samples)), key=lambda index: samples[index].length)
+    groups: list[list[int]] = []
+    for index in order:
+        if groups and samples[index].length * (len(groups[-1]) + 1) <= tokens:
+            groups[-1].append(index)
+        else:
+            groups.append([index])
+    return groups
+
+
+def fastest_dtype() -> torch.dtype:
+    """float32, or bfloat16 where this processor multiplies it clearly faster (it has the instructions).
+
+    The tuned vectors stay float32; the difference in held-out likelihood is below the third decimal.
+    """
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(256, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
+        best = float("inf")
+        for _ in range(4):
+            start = time.perf_counter()
+            for _ in range(4):
+                left @ right
+            best = min(best, time.perf_counter() - start)
+        seconds[dtype] = best
+    return torch.bfloat16 if seconds[torch.bfloat16] * 1.3 < seconds[torch.float32] else torch.float32
+
+
+def _padded(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor]:
+    """(ids, attention mask, is-answer mask), each (samples, longest), padded on the right."""
+    longest = max(sample.length for sample in samples)
+    ids = torch.zeros(len(samples), longest, dtype=torch.long)
+    mask = torch.zeros(len(samples), longest, dtype=torch.long)
+    answer = torch.zeros(len(samples), longest, dtype=torch.bool)
+    for row, sample in enumerate(samples):
+        ids[row, : sample.length] = torch.tensor(sample.prompt + sample.answer)
+        mask[row, : sample.length] = 1
+        answer[row, len(sample.prompt) : sample.length] = True
+    return ids, mask, answer
