@@ -47,7 +47,13 @@ def drafts(
 ) -> list[Draft]:
     """The pairs to make: a history pair for every passage, an insight pair for the first ``insight_pairs``."""
     made = [
-        Draft(_key("history", passage, model, seed), "history", passage, query_of(passage.text), (None, model.system))
+        Draft(
+            _key("history", passage, model, seed),
+            "history",
+            passage,
+            query_of(passage.text),
+            (None, model.system),
+        )
         for passage in passages
     ]
     own, plain = (under_insight(model.system, text) for text in (insight, neutral_insight()))

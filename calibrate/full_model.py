@@ -7,13 +7,15 @@ and negative log-likelihoods, differentiable with respect to the edit.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -92,7 +94,7 @@ class FullModel:
         means = torch.zeros(len(samples), self.layer_count, self.hidden_size)
         with torch.no_grad():
             for batch in batches(samples, MICRO_BATCH_TOKENS * 4):
-                ids, mask, answer = _padded([samples[index] for index in batch])
+                ids, answer = _padded([samples[index] for index in batch])
                 self._kept = []
                 try:
                     self._model.model(ids, use_cache=False)
@@ -108,7 +110,7 @@ class FullModel:
 
         All samples go through in one forward pass; see `batches` for what fits.
         """
-        ids, mask, answer = _padded(samples)
+        ids, answer = _padded(samples)
         states = self._model.model(ids, use_cache=False).last_hidden_state
         # The state at position t predicts token t + 1; only those before an answer token need logits.
         predicts = answer[:, 1:]
@@ -116,6 +118,20 @@ class FullModel:
         losses = functional.cross_entropy(logits, ids[:, 1:][predicts], reduction="none")
         rows = predicts.nonzero()[:, 0]
         return torch.zeros(len(samples)).index_add(0, rows, losses)
+
+    def nlls(
+        self,
+        samples: Sequence[Sample],
+        edit: Tensor | None,
+        on_samples: Callable[[int], None] = lambda count: None,
+    ) -> NDArray[np.float64]:
+        """`nll` of every sample under ``edit``, without gradient: (samples,). ``on_samples`` counts them."""
+        found = np.zeros(len(samples))
+        with torch.no_grad(), self.steered(edit):
+            for batch in batches(samples, MICRO_BATCH_TOKENS):
+                found[batch] = self.nll([samples[index] for index in batch]).double().numpy()
+                on_samples(len(batch))
+        return found
 
     def _hook(self, number: int) -> Any:
         def steer(_block: Any, _inputs: Any, output: Any) -> Any:
@@ -159,14 +175,15 @@ def fastest_dtype() -> torch.dtype:
     return torch.bfloat16 if seconds[torch.bfloat16] * 1.3 < seconds[torch.float32] else torch.float32
 
 
-def _padded(samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor]:
-    """(ids, attention mask, is-answer mask), each (samples, longest), padded on the right."""
+def _padded(samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
+    """(ids, is-answer mask), each (samples, longest), padded on the right.
+
+    No attention mask is needed: a token sees only those before it, and the padding comes after all of them.
+    """
     longest = max(sample.length for sample in samples)
     ids = torch.zeros(len(samples), longest, dtype=torch.long)
-    mask = torch.zeros(len(samples), longest, dtype=torch.long)
     answer = torch.zeros(len(samples), longest, dtype=torch.bool)
     for row, sample in enumerate(samples):
         ids[row, : sample.length] = torch.tensor(sample.prompt + sample.answer)
-        mask[row, : sample.length] = 1
         answer[row, len(sample.prompt) : sample.length] = True
-    return ids, mask, answer
+    return ids, answer

@@ -5,7 +5,6 @@ Goes in: a `Job`. Comes out: events (`Progress`, `PairMade`, …) as they happen
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from calibrate.align import align
 from calibrate.export import export
 from calibrate.fabricate import ANSWER_TOKENS, drafts, fabricate
 from calibrate.full_model import FullModel, Sample
 from calibrate.insight import personal_insight
-from calibrate.measure import Change, change, choose_scale, likeness
+from calibrate.measure import SCALES, TOLERANCE, Change, change, choose_scale, engine_change, likeness
 from calibrate.messages import (
     InsightWritten,
     Job,
@@ -29,8 +29,6 @@ from calibrate.messages import (
     Learned,
     Notice,
     PairMade,
-    Progress,
-    Settings,
 )
 from calibrate.progress import Clock
 from calibrate.quantised import Quantised
@@ -38,7 +36,7 @@ from calibrate.queries import Queries, Query
 from calibrate.read import read
 from calibrate.references import reference_passages
 from calibrate.refine import Interrupted, Tuned, Tuning, tune
-from calibrate.select import Split, representative, split, spread
+from calibrate.select import Split, evenly, representative, split
 from calibrate.text import Rarity
 from engine.voicefile import Provenance, Vector
 
@@ -56,6 +54,10 @@ class Plan:
     held_out: int
     others: int
 
+    def to_score(self, validation: int) -> int:
+        """Passages scored in all while measuring."""
+        return (1 + len(SCALES)) * validation + 2 * (self.held_out + self.others + ENGINE_CHECKS)
+
 
 PLANS = {
     "fast": Plan(pairs=64, insight_pairs=4, read=24, passes=2, validation=12, held_out=24, others=16),
@@ -63,9 +65,14 @@ PLANS = {
     "thorough": Plan(pairs=480, insight_pairs=32, read=96, passes=8, validation=32, held_out=80, others=64),
 }
 FEWEST_PASSAGES = 3
+ENGINE_CHECKS = 6
 
 
-class TooLittle(ValueError):
+class DisagreementError(ValueError):
+    """The engine's model does not do under the voice what the full-precision model did."""
+
+
+class TooLittleError(ValueError):
     """The history is too small to learn from; the message says what is missing."""
 
 
@@ -80,7 +87,7 @@ class Run:
         self._clock = Clock({})
 
     def learn(self) -> Learned:
-        """Do it all. Raises `TooLittle`, `refine.Interrupted` (stopped on request), and what loading raises."""
+        """Do it all. Raises `TooLittleError`, `refine.Interrupted` (stopped on request), and what loading raises."""
         job, plan, seed = self._job, self._plan, self._job.settings.seed
         self._at("select", 0, 1)
         parts = self._select()
@@ -93,14 +100,17 @@ class Run:
 
         ends = {document.passages[-1].id for document in job.documents if document.passages}
         tuning = [self._sample(model, queries.of(each.text), ends=each.id in ends) for each in chosen]
-        validation = [self._sample(model, queries.of(each.text)) for each in spread(parts.validation, plan.validation)]
-        tuned = self._refine(model, pairs, tuning, validation)
-
-        edit: Vector = tuned.edit.numpy().astype(np.float32)
-        scale, by_scale = self._choose_scale(model, validation, edit)
-        edit *= np.float32(scale)
-        own, others, words = self._measure(model, queries, parts, edit)
+        validation = [
+            self._sample(model, queries.of(each.text)) for each in evenly(parts.validation, plan.validation)
+        ]
+        full = self._load_weights()
+        tuned = self._refine(model, full, pairs, tuning, validation)
+        self._scored, self._to_score = 0, plan.to_score(len(validation))
+        scale, by_scale = choose_scale(full, validation, tuned.edit, self._count_scored)
+        edit: Vector = (tuned.edit * scale).numpy().astype(np.float32)
+        own, others, words = self._measure(model, full, queries, parts, torch.from_numpy(edit))
         found = likeness(own, others, words)
+        self._check_engine(model, queries, parts, edit, own)
 
         self._at("export", 0, 1)
         provenance = Provenance(
@@ -128,10 +138,18 @@ class Run:
             report={
                 "seconds_by_stage": json.dumps(self._clock.seconds_by_stage),
                 "validation_by_pass": json.dumps([round(value, 4) for value in tuned.curve]),
-                "validation_by_scale": json.dumps({str(key): round(value, 4) for key, value in by_scale.items()}),
+                "validation_by_scale": json.dumps(
+                    {str(key): round(value, 4) for key, value in by_scale.items()}
+                ),
                 "scale": json.dumps(scale),
+                "engine_minus_full_precision": json.dumps(round(self._engine_gap, 4)),
+                "layers_separated": json.dumps(self._separated),
                 "passages": json.dumps(
-                    {"train": len(parts.train), "validation": len(parts.validation), "held_out": len(parts.held_out)}
+                    {
+                        "train": len(parts.train),
+                        "validation": len(parts.validation),
+                        "held_out": len(parts.held_out),
+                    }
                 ),
                 "whole_documents_held_out": json.dumps(parts.whole_documents),
             },
@@ -141,7 +159,7 @@ class Run:
         parts = split(self._job.documents)
         if min(len(parts.train), len(parts.validation), len(parts.held_out)) < 1:
             found = sum(len(document.passages) for document in self._job.documents)
-            raise TooLittle(
+            raise TooLittleError(
                 f"There are only {found} passages of 25 words or more; learning needs at least "
                 f"{FEWEST_PASSAGES}, one of them to measure on. Import more of your writing and learn again."
             )
@@ -175,11 +193,18 @@ class Run:
         self._check()
         return pairs
 
-    def _refine(
-        self, model: Quantised, pairs: Sequence[PairMade], tuning: Sequence[Sample], validation: Sequence[Sample]
-    ) -> Tuned:
+    def _load_weights(self) -> FullModel:
         self._at("read", 0, 1)
-        full = FullModel.load(Path(self._job.weights_path))
+        return FullModel.load(Path(self._job.weights_path))
+
+    def _refine(
+        self,
+        model: Quantised,
+        full: FullModel,
+        pairs: Sequence[PairMade],
+        tuning: Sequence[Sample],
+        validation: Sequence[Sample],
+    ) -> Tuned:
         shown = [pair for pair in pairs if pair.plain.strip()][: self._plan.read]
         own, plain = read(
             full,
@@ -204,34 +229,40 @@ class Run:
         )
         for note in tuned.notes:
             self._send(Notice(note))
-        del full
-        gc.collect()
         return tuned
 
-    def _choose_scale(
-        self, model: Quantised, validation: Sequence[Sample], edit: Vector
-    ) -> tuple[float, dict[float, float]]:
-        self._scored = 0
-        self._to_score = 5 * len(validation) + 2 * (self._plan.held_out + self._plan.others)
-        return choose_scale(model, validation, edit, self._count_scored)
-
     def _measure(
-        self, model: Quantised, queries: Queries, parts: Split, edit: Vector
+        self, model: Quantised, full: FullModel, queries: Queries, parts: Split, edit: Tensor
     ) -> tuple[Change, Change, int]:
-        held = spread(parts.held_out, self._plan.held_out)
+        """The only place that reads the held-out share."""
+        asked = [queries.of(each.text) for each in evenly(parts.held_out, self._plan.held_out)]
         writers = reference_passages()
         texts = [text for passages in writers.values() for text in passages]
-        others = texts[:: max(1, len(texts) // self._plan.others)][: self._plan.others]
-        own_queries = [queries.of(each.text) for each in held]
-        own = change(model, [self._sample(model, query) for query in own_queries], edit, self._count_scored)
-        other = change(
-            model, [self._sample(model, queries.of(text)) for text in others], edit, self._count_scored
-        )
-        return own, other, sum(len(query.answer.split()) for query in own_queries)
+        foreign = [queries.of(text) for text in evenly(texts, self._plan.others)]
+        own = change(full, [self._sample(model, query) for query in asked], edit, self._count_scored)
+        others = change(full, [self._sample(model, query) for query in foreign], edit, self._count_scored)
+        return own, others, sum(len(query.answer.split()) for query in asked)
 
-    def _count_scored(self) -> None:
+    def _check_engine(
+        self, model: Quantised, queries: Queries, parts: Split, edit: Vector, own: Change
+    ) -> None:
+        """Repeat a part of the measurement through the engine; raises `DisagreementError` where the two differ."""
+        held = evenly(parts.held_out, self._plan.held_out)
+        places = evenly(range(len(held)), ENGINE_CHECKS)
+        samples = [self._sample(model, queries.of(held[place].text)) for place in places]
+        engine = engine_change(model.path, samples, edit, model.threads, self._count_scored)
+        full = Change(own.tokens[places], own.plain[places], own.steered[places])
+        self._engine_gap = engine.per_token - full.per_token
+        if abs(self._engine_gap) > TOLERANCE:
+            raise DisagreementError(
+                f"The voice changes the model that writes by {engine.per_token:+.2f} nats per token, but the "
+                f"weights it was learnt on by {full.per_token:+.2f}. {self._job.weights_path} and {self._job.model_path} are "
+                "probably not the same model; give the two that belong together."
+            )
+
+    def _count_scored(self, count: int) -> None:
         self._check()
-        self._scored += 1
+        self._scored += count
         self._at("measure", min(self._scored, self._to_score), self._to_score)
 
     def _sample(self, model: Quantised, query: Query, *, ends: bool = False) -> Sample:
@@ -248,7 +279,6 @@ class Run:
 def _clock_for(plan: Plan, pairs: int) -> Clock:
     """Expected seconds by stage on two slow cores; only their proportion matters."""
     read = min(plan.read, pairs)
-    scored = 5 * plan.validation + 2 * (plan.held_out + plan.others)
     return Clock(
         {
             "select": 1.0,
@@ -257,7 +287,7 @@ def _clock_for(plan: Plan, pairs: int) -> Clock:
             "read": 6.0 + 0.3 * read,
             "align": 1.0,
             "refine": plan.passes * (0.6 * pairs + 0.2 * plan.validation),
-            "measure": 0.2 * scored,
+            "measure": 0.2 * plan.to_score(plan.validation) + 1.5 * ENGINE_CHECKS,
             "export": 0.2,
         }
     )

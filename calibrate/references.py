@@ -17,7 +17,9 @@ def reference_passages() -> dict[str, list[str]]:
     writers: dict[str, list[str]] = {}
     for folder in _sorted(resource("reference-voices")):
         if folder.is_dir():
-            texts = [file.read_text(encoding="utf-8") for file in _sorted(folder) if file.name.endswith(".txt")]
+            texts = [
+                file.read_text(encoding="utf-8") for file in _sorted(folder) if file.name.endswith(".txt")
+            ]
             writers[folder.name] = [passage for text in texts for passage in _passages(text)]
     return writers
 

@@ -6,7 +6,8 @@ ids), a start. Comes out: the edit of the best pass, (layers, hidden) float32, r
 Minimised, over the vectors v (one per block n ≥ 1, added to the block's output):
 L(v) = −(1/T) Σ log p_v(own token | query, own tokens before it), T tokens of a batch.
 It goes beyond CHAMELEON, whose directions are used as they are; on small models it gains about ten times as much.
-Tuning stops by validation: the pass with the lowest validation loss is kept, and a pass that is worse than the best ends it.
+Tuning stops by validation: the pass with the lowest validation loss is kept, and a pass that is worse than the
+best ends it.
 """
 
 from __future__ import annotations
@@ -104,13 +105,8 @@ def tune(
 
 def mean_nll(model: FullModel, samples: Sequence[Sample], edit: Tensor | None) -> float:
     """Negative log-likelihood per answer token (nats) under ``edit``."""
-    total, tokens = 0.0, 0
-    with torch.no_grad(), model.steered(edit):
-        for batch in batches(samples, MICRO_BATCH_TOKENS * 2):
-            group = [samples[index] for index in batch]
-            total += float(model.nll(group).sum())
-            tokens += sum(len(sample.answer) for sample in group)
-    return total / max(1, tokens)
+    tokens = sum(len(sample.answer) for sample in samples)
+    return float(model.nlls(samples, edit).sum()) / max(1, tokens)
 
 
 def _step(model: FullModel, group: Sequence[Sample], edit: Tensor, optimiser: torch.optim.Optimizer) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from calibrate.messages import JobDocument, JobPassage
 HELD_OUT_SHARE = 0.20
 VALIDATION_SHARE = 0.12
 _BUCKETS = 2048
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,11 @@ def representative(passages: Sequence[JobPassage], count: int, components: int =
     return [passages[index] for index in list(chosen)[:count]]
 
 
-def spread(passages: Sequence[JobPassage], count: int) -> list[JobPassage]:
-    """``count`` passages evenly spaced over ``passages`` (all of them where there are fewer)."""
-    if len(passages) <= count:
-        return list(passages)
-    return [passages[int(position)] for position in np.linspace(0, len(passages) - 1, count)]
+def evenly(items: Sequence[Item], count: int) -> list[Item]:
+    """``count`` of ``items``, evenly spaced (all of them where there are fewer)."""
+    if len(items) <= count:
+        return list(items)
+    return [items[int(position)] for position in np.linspace(0, len(items) - 1, count)]
 
 
 def _words(group: Sequence[JobPassage]) -> int:

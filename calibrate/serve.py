@@ -52,7 +52,7 @@ def _outcome(job: Job, send: Any, stop: threading.Event) -> Any:
         return Failed(known=True, stopped=False, message=message)
 
     from calibrate.full_model import WeightsError
-    from calibrate.pipeline import TooLittle
+    from calibrate.pipeline import DisagreementError, TooLittleError
     from calibrate.quantised import ModelError
     from calibrate.refine import Interrupted
 
@@ -60,7 +60,7 @@ def _outcome(job: Job, send: Any, stop: threading.Event) -> Any:
         return Run(job, send, stop.is_set).learn()
     except Interrupted:
         return Failed(known=True, stopped=True, message="Stopped. Every pair made so far is kept.")
-    except (TooLittle, WeightsError, ModelError) as error:
+    except (TooLittleError, DisagreementError, WeightsError, ModelError) as error:
         return Failed(known=True, stopped=False, message=str(error))
     except MemoryError:
         message = "The computer ran out of memory. Close other programs, or learn with the budget fast."

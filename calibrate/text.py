@@ -68,7 +68,10 @@ class Rarity:
         for position, sentence in enumerate(sentences(text)):
             tokens = _TOKEN.findall(sentence)
             best = max(
-                (self._window(tokens[start : start + width]) for start in range(max(1, len(tokens) - width + 1))),
+                (
+                    self._window(tokens[start : start + width])
+                    for start in range(max(1, len(tokens) - width + 1))
+                ),
                 default=(0.0, ""),
             )
             if best[1]:
@@ -85,4 +88,4 @@ class Rarity:
             start += 1
         while end > start and weights[end - 1] < threshold:
             end -= 1
-        return sum(weights[start:end]), " ".join(tokens[start:end]).strip(" ,;:.!?\"“”()-–—")
+        return sum(weights[start:end]), " ".join(tokens[start:end]).strip(' ,;:.!?"“”()-–—')

@@ -21,7 +21,7 @@ def test_theta_p_is_the_leading_uncentred_direction() -> None:
     own, _ = pairs(24, signal=0.5)
     theta = leading_direction(own[:, 0])
     moments = own[:, 0].T @ own[:, 0]
-    values, vectors = np.linalg.eigh(moments)
+    _, vectors = np.linalg.eigh(moments)
     assert abs(float(theta @ vectors[:, -1])) == pytest.approx(1.0, abs=1e-4)
     assert float(np.linalg.norm(theta)) == pytest.approx(1.0, abs=1e-5)
     assert (own[:, 0] @ theta).mean() > 0

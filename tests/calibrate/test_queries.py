@@ -10,7 +10,10 @@ PASSAGES = [
     "I have read your treatise on bees with great attention. The chapter on swarming is excellent; the one on "
     "honey less so. You say the queen decides. I say the meadow decides, and the queen follows. Let us settle "
     "it over supper at Michaelmas, when the hives are quiet and the cider is ready for the two of us to drink.",
-] + [f"The day was long and the house was quiet, and I wrote letter number {n} to my friend." for n in range(20)]
+] + [
+    f"The day was long and the house was quiet, and I wrote letter number {n} to my friend."
+    for n in range(20)
+]
 
 
 def queries(seed: int = 0) -> Queries:
@@ -21,7 +24,18 @@ def test_a_query_carries_what_the_passage_is_about() -> None:
     for seed in range(12):
         query = queries(seed).of(PASSAGES[0])
         asked = {word.lower() for word in words(query.text)}
-        telling = {"ferry", "harwich", "abernathy", "parrot", "captain", "harbour", "dues", "thursday", "pardon", "rum"}
+        telling = {
+            "ferry",
+            "harwich",
+            "abernathy",
+            "parrot",
+            "captain",
+            "harbour",
+            "dues",
+            "thursday",
+            "pardon",
+            "rum",
+        }
         assert asked & telling, query.text
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from calibrate.messages import JobDocument, JobPassage
-from calibrate.select import HELD_OUT_SHARE, representative, split, spread
+from calibrate.select import HELD_OUT_SHARE, evenly, representative, split
 
 
 def documents(count: int, passages_each: int = 1, words_each: int = 100) -> list[JobDocument]:
@@ -52,7 +52,10 @@ def test_one_long_document_is_split_by_passages_and_says_so() -> None:
 
 
 def test_representatives_are_what_the_person_mostly_writes() -> None:
-    usual = [JobPassage(n, f"My dear friend, the rain came again on day {n} and I stayed at home.") for n in range(20)]
+    usual = [
+        JobPassage(n, f"My dear friend, the rain came again on day {n} and I stayed at home.")
+        for n in range(20)
+    ]
     odd = JobPassage(99, "0xFFFF 42 QZJ XKCD ### 17 17 17")
     first = representative([*usual[:10], odd, *usual[10:]], count=30)
     assert {passage.id for passage in first} == {*range(20), 99}
@@ -65,11 +68,13 @@ def test_a_single_passage_represents_itself() -> None:
 
 
 def test_the_selection_does_not_depend_on_chance() -> None:
-    passages = [JobPassage(n, f"text {n * n} about the {'rain' if n % 3 else 'house'} number {n}") for n in range(30)]
+    passages = [
+        JobPassage(n, f"text {n * n} about the {'rain' if n % 3 else 'house'} number {n}") for n in range(30)
+    ]
     assert representative(passages, 7) == representative(passages, 7)
 
 
-def test_spread_covers_the_whole_length() -> None:
+def test_an_even_choice_covers_the_whole_length() -> None:
     passages = [JobPassage(n, str(n)) for n in range(100)]
-    assert [passage.id for passage in spread(passages, 3)] == [0, 49, 99]
-    assert spread(passages[:2], 3) == passages[:2]
+    assert [passage.id for passage in evenly(passages, 3)] == [0, 49, 99]
+    assert evenly(passages[:2], 3) == passages[:2]
