@@ -1,0 +1,72 @@
+"""Everything the window works with, opened after it is on screen and closed when it is gone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.desktop.presenters.learn import LearnServices, OnImport
+from app.errors import KnownError
+from app.history.importer import ImportResult, import_paths
+from app.history.store import Store
+from app.models import resolve
+from app.places import Places
+from app.workers.chat import Chat
+from app.workers.engine_client import Engines
+from app.workers.learning import Learning
+
+
+@dataclass(frozen=True)
+class Services:
+    """The open store and what works on it."""
+
+    store: Store
+    engines: Engines
+    chat: Chat
+    learning: Learning
+
+    def warm(self, voice: str | None) -> None:
+        """Start loading the model, so that the first answer comes sooner. What keeps it from loading is told
+        with the first answer."""
+        with contextlib.suppress(KnownError):
+            self.chat.warm(voice)
+
+    def for_learning(self) -> LearnServices:
+        """The part "Learn my style" works with."""
+        store = self.store
+
+        def take_in(
+            paths: Sequence[Path], on_progress: OnImport, should_stop: Callable[[], bool]
+        ) -> ImportResult:
+            return import_paths(store, paths, on_progress, should_stop)
+
+        return LearnServices(
+            sources=store.sources,
+            import_paths=take_in,
+            learning=self.learning,
+            find_model=resolve,
+            voice_names=lambda: [voice.name for voice in store.voices()],
+        )
+
+    def close(self) -> None:
+        """Save what there is of an answer, end the engine, close the store."""
+        self.chat.close()
+        self.engines.close()
+        self.store.close()
+
+
+def open_services(places: Places) -> Services:
+    """Open the history and settle what a killed program left behind. The writer's lock is held already.
+
+    Raises KnownError for a history that is damaged or of a newer version.
+    """
+    store = Store.open(places.database)
+    try:
+        store.recover()
+        engines = Engines(places.logs)
+        return Services(store, engines, Chat(store, places, engines.for_model), Learning(store, places))
+    except BaseException:
+        store.close()
+        raise
