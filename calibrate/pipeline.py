@@ -256,8 +256,8 @@ class Run:
         if abs(self._engine_gap) > TOLERANCE:
             raise DisagreementError(
                 f"The voice changes the model that writes by {engine.per_token:+.2f} nats per token, but the "
-                f"weights it was learnt on by {full.per_token:+.2f}. {self._job.weights_path} and {self._job.model_path} are "
-                "probably not the same model; give the two that belong together."
+                f"weights it was learnt on by {full.per_token:+.2f}. {self._job.weights_path} and "
+                f"{self._job.model_path} are probably not the same model; give the two that belong together."
             )
 
     def _count_scored(self, count: int) -> None:

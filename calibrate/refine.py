@@ -66,15 +66,12 @@ def tune(
     shuffle = random.Random(tuning.seed)
     steps_a_pass = -(-len(train) // tuning.samples_per_step)
     total = steps_a_pass * tuning.passes
-    best = edit = start.clone().float()
     base = mean_nll(model, validation, None)
-    best_loss = mean_nll(model, validation, edit) if start.any() else base
-    if best_loss > base:
-        best, best_loss = torch.zeros_like(best), base
-        edit = best.clone()
+    best, best_loss = torch.zeros_like(start, dtype=torch.float32), base
+    if start.any() and (loss := mean_nll(model, validation, start)) < base:
+        best, best_loss = start.float(), loss
     rate, curve, notes, done = tuning.learning_rate, [], [], 0
-    edit = edit.requires_grad_()
-    optimiser = torch.optim.Adam([edit], lr=rate, betas=(0.9, 0.99))
+    edit, optimiser = _fresh(best, rate)
     for _ in range(tuning.passes):
         order = list(range(len(train)))
         shuffle.shuffle(order)
@@ -91,8 +88,7 @@ def tune(
                 continue
             rate /= 2
             notes.append(f"A tuning step was not finite; it was undone and the rate lowered to {rate:.2g}.")
-            edit = best.clone().requires_grad_()
-            optimiser = torch.optim.Adam([edit], lr=rate, betas=(0.9, 0.99))
+            edit, optimiser = _fresh(best, rate)
             done += 1
         loss = mean_nll(model, validation, edit.detach())
         curve.append(loss - base)
@@ -107,6 +103,12 @@ def mean_nll(model: FullModel, samples: Sequence[Sample], edit: Tensor | None) -
     """Negative log-likelihood per answer token (nats) under ``edit``."""
     tokens = sum(len(sample.answer) for sample in samples)
     return float(model.nlls(samples, edit).sum()) / max(1, tokens)
+
+
+def _fresh(edit: Tensor, rate: float) -> tuple[Tensor, torch.optim.Optimizer]:
+    """A tunable copy of ``edit`` and an optimiser that knows nothing yet."""
+    tunable = edit.clone().requires_grad_()
+    return tunable, torch.optim.Adam([tunable], lr=rate, betas=(0.9, 0.99))
 
 
 def _step(model: FullModel, group: Sequence[Sample], edit: Tensor, optimiser: torch.optim.Optimizer) -> bool:
