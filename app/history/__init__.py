@@ -1,0 +1,1 @@
+"""The person's history: what was imported, what was learnt from it, what was said, all in one SQLite file."""
