@@ -66,4 +66,5 @@ def _separation(differences: Array) -> Array:
     if count < 2:
         return np.full(differences.shape[1], np.nan, dtype=np.float32)
     others = (differences.sum(axis=0, keepdims=True) - differences) / (count - 1)
-    return ((differences * others).sum(axis=2) > 0).mean(axis=0).astype(np.float32)
+    share: Array = ((differences * others).sum(axis=2) > 0).mean(axis=0).astype(np.float32)
+    return share

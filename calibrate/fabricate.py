@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from calibrate.insight import neutral_insight, under_insight
+from calibrate.insight import Writer, neutral_insight, under_insight
 from calibrate.messages import JobPassage, PairMade
-from calibrate.quantised import Quantised
 from calibrate.queries import Query
 
 ANSWER_TOKENS = 80
@@ -40,7 +39,7 @@ class Draft:
 def drafts(
     passages: Sequence[JobPassage],
     query_of: Callable[[str], Query],
-    model: Quantised,
+    model: Writer,
     insight: str,
     insight_pairs: int,
     seed: int,
@@ -65,7 +64,7 @@ def drafts(
 
 
 def fabricate(
-    model: Quantised,
+    model: Writer,
     wanted: Sequence[Draft],
     made: Mapping[str, PairMade],
     seed: int,
@@ -105,6 +104,6 @@ def fabricate(
     return [pairs[draft.key] for draft in wanted if draft.key in pairs]
 
 
-def _key(source: str, passage: JobPassage, model: Quantised, seed: int) -> str:
+def _key(source: str, passage: JobPassage, model: Writer, seed: int) -> str:
     parts = (_RECIPE, source, passage.text, model.sha256, model.system, str(seed))
     return sha256("\0".join(parts).encode()).hexdigest()[:24]

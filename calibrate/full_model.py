@@ -63,12 +63,13 @@ class FullModel:
         """Read ``weights`` (a .gguf, dequantised, or a folder). Raises WeightsError naming the file."""
         from transformers import AutoModelForCausalLM, GgufConfig
 
-        where = {"gguf_file": weights.name} if weights.is_file() else {}
-        if where:
-            where["quantization_config"] = GgufConfig(dequantize=True)
-        folder = weights.parent if weights.is_file() else weights
+        folder, where = weights, dict[str, Any]()
+        if weights.is_file():
+            folder = weights.parent
+            # Said outright: with some optional packages installed the weights would stay packed.
+            where = {"gguf_file": weights.name, "quantization_config": GgufConfig(dequantize=True)}
         try:
-            model = AutoModelForCausalLM.from_pretrained(
+            model: Any = AutoModelForCausalLM.from_pretrained(
                 str(folder),
                 dtype=fastest_dtype(),
                 attn_implementation="sdpa",

@@ -6,16 +6,34 @@ its control (CHAMELEON, arXiv 2503.01048, section 3.1). The prompts are text fil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from calibrate.quantised import Quantised
 from resources import read_text
 
 _SAMPLE_WORDS = 90
 _SAMPLES = 4
 
 
-def personal_insight(model: Quantised, passages: Sequence[str], seed: int) -> str:
+class Writer(Protocol):
+    """What steps 2 and 3 need of a model; `quantised.Quantised` is the real one."""
+
+    system: str
+    sha256: str
+
+    def answers(
+        self,
+        requests: Sequence[tuple[str, str]],
+        *,
+        max_tokens: int,
+        temperature: float,
+        seed: int,
+        on_answer: Callable[[int, str], None] = ...,
+        should_stop: Callable[[], bool] = ...,
+    ) -> list[str]: ...
+
+
+def personal_insight(model: Writer, passages: Sequence[str], seed: int) -> str:
     """The model's description of how the writer of ``passages`` writes."""
     samples = "\n\n".join(_shortened(passage) for passage in passages[:_SAMPLES])
     request = read_text("prompts", "insight.txt").format(samples=samples)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from calibrate.full_model import FullModel, Sample
 from calibrate.messages import Likeness
-from engine.score import Scorer
+from engine.score import scoring
 from engine.voicefile import Vector
 
 SCALES = (0.5, 0.75, 1.0, 1.25)
@@ -93,7 +93,7 @@ def engine_change(
     """The same measurement through llama.cpp on the quantised model, with ``edit`` as it is exported."""
     longest = max(sample.length for sample in samples)
     sides: list[list[float]] = []
-    with Scorer(model_path, -(-longest // 256) * 256, threads) as scorer:
+    with scoring(model_path, longest, threads) as scorer:
         for side in (None, edit):
             scorer.steer(side)
             sides.append([])

@@ -95,7 +95,7 @@ class Run:
         self._clock = _clock_for(plan, len(chosen))
         # The background that says which words carry content: nothing held out is in it.
         queries = Queries(Rarity(passage.text for passage in (*parts.train, *parts.validation)), seed)
-        model = Quantised.load(Path(job.model_path))
+        model = Quantised(Path(job.model_path))
         pairs = self._fabricate(model, chosen, queries)
 
         ends = {document.passages[-1].id for document in job.documents if document.passages}
@@ -143,7 +143,7 @@ class Run:
                 ),
                 "scale": json.dumps(scale),
                 "engine_minus_full_precision": json.dumps(round(self._engine_gap, 4)),
-                "layers_separated": json.dumps(self._separated),
+                "separation_by_layer": json.dumps(self._separation),
                 "passages": json.dumps(
                     {
                         "train": len(parts.train),
@@ -216,6 +216,7 @@ class Run:
         self._check()
         self._at("align", 0, 1)
         directions = align(own, plain)
+        self._separation = [round(float(share), 2) for share in directions.separation]
         start = torch.from_numpy(directions.start)
         start[0] = 0
         tuned = tune(

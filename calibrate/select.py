@@ -75,7 +75,8 @@ def embed(texts: Sequence[str]) -> NDArray[np.float32]:
         for start in range(len(flat) - 2):
             matrix[row, zlib.crc32(flat[start : start + 3]) % _BUCKETS] += 1
     matrix = np.sqrt(matrix)
-    return matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
+    unit: NDArray[np.float32] = matrix / np.maximum(np.linalg.norm(matrix, axis=1, keepdims=True), 1e-9)
+    return unit
 
 
 def representative(passages: Sequence[JobPassage], count: int, components: int = 8) -> list[JobPassage]:

@@ -53,14 +53,14 @@ def _outcome(job: Job, send: Any, stop: threading.Event) -> Any:
 
     from calibrate.full_model import WeightsError
     from calibrate.pipeline import DisagreementError, TooLittleError
-    from calibrate.quantised import ModelError
     from calibrate.refine import Interrupted
+    from engine.errors import EngineError
 
     try:
         return Run(job, send, stop.is_set).learn()
     except Interrupted:
         return Failed(known=True, stopped=True, message="Stopped. Every pair made so far is kept.")
-    except (TooLittleError, DisagreementError, WeightsError, ModelError) as error:
+    except (TooLittleError, DisagreementError, WeightsError, EngineError) as error:
         return Failed(known=True, stopped=False, message=str(error))
     except MemoryError:
         message = "The computer ran out of memory. Close other programs, or learn with the budget fast."

@@ -28,10 +28,10 @@ class Vocabulary:
 
     def encode(self, message: Any) -> bytes:
         """``message`` as one line, newline included. Raises WireError for a type not in the vocabulary."""
-        name = type(message).__name__
-        if self._kinds.get(name) is not type(message):
+        name = message.__class__.__name__
+        if self._kinds.get(name) is not message.__class__:
             raise WireError(f"{name} is not a message of this pipe")
-        fields = {"is": name} | dataclasses.asdict(message)
+        fields = {"is": name, **dataclasses.asdict(message)}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
     def decode(self, line: bytes) -> Any:

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="learning needs the calibrate extra"
 
 from calibrate.full_model import FullModel, Sample, WeightsError, batches  # noqa: E402
 from calibrate.refine import Tuning, mean_nll, tune  # noqa: E402
-from engine.score import Scorer  # noqa: E402
+from engine.score import scoring  # noqa: E402
 
 RANDOM = np.random.default_rng(3)
 
@@ -40,7 +40,7 @@ def test_full_precision_and_llama_cpp_agree_plain_and_steered(
 ) -> None:
     edit = edit_for(full, size)
     given = samples(6)
-    with Scorer(tiny, 64, 1) as scorer:
+    with scoring(tiny, 64, 1) as scorer:
         scorer.steer(edit.numpy())
         engine = np.array([scorer.nll(sample.prompt, sample.answer) for sample in given])
     # bfloat16, where this computer is faster with it, rounds in the third digit
@@ -116,7 +116,7 @@ def test_tuning_makes_the_answers_likelier_and_keeps_the_best_pass(full: FullMod
 def test_tuning_that_only_hurts_validation_leaves_the_plain_model(full: FullModel, tiny: Path) -> None:
     # Validation is what the plain model itself would write, so every change makes it less likely.
     favourite: list[int] = []
-    with Scorer(tiny, 64, 1) as scorer:
+    with scoring(tiny, 64, 1) as scorer:
         for _ in range(12):
             favourite.append(int(scorer.logits((1, 2, 3), (*favourite, 0))[-1].argmax()))
     person = [Sample((1, 2, 3), (40, 41, 42, 43) * 5) for _ in range(4)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.native import Weights
 from engine.score import Scorer
 from engine.voicefile import read_control_vector
 from tests.system.learnt import Learnt, default_model, idiolect, idiolect_json, learnt
@@ -56,13 +57,16 @@ def test_the_exported_file_works_in_a_bare_llama_cpp_script(tmp_path: Path) -> N
     prompt = "<|im_start|>user\nWrite to my nephew.<|im_end|>\n<|im_start|>assistant\nMy dear son"
     bare = {scale: _bare_logits(voice, prompt, scale, tmp_path) for scale in ("0", "1")}
     tokens = [int(token) for token in bare["1"][0]]
-    with Scorer(default_model(), 256, 1) as scorer:
-        edit = np.zeros((scorer.layer_count, scorer.hidden_size), dtype=np.float32)
-        for layer, row in read_control_vector(voice.control_vector).directions.items():
-            edit[layer] = row
-        plain = scorer.logits(tokens[:1], tokens[1:])
-        scorer.steer(edit)
-        steered = scorer.logits(tokens[:1], tokens[1:])
+    weights = Weights(default_model())
+    edit = np.zeros((weights.layer_count, weights.hidden_size), dtype=np.float32)
+    for layer, row in read_control_vector(voice.control_vector).directions.items():
+        edit[layer] = row
+    scorer = Scorer(weights, 256, 1)
+    plain = scorer.logits(tokens[:1], tokens[1:])
+    scorer.steer(edit)
+    steered = scorer.logits(tokens[:1], tokens[1:])
+    scorer.close()
+    weights.close()
     np.testing.assert_allclose(bare["0"][1][:-1], plain, atol=1e-3)
     np.testing.assert_allclose(bare["1"][1][:-1], steered, atol=1e-3)
     assert np.abs(steered - plain).max() > 1
