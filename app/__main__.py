@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import sys
 
 _WORKERS = ("engine", "calibrate")
@@ -24,12 +23,7 @@ def main() -> None:
         # A terminal that cannot show a sign gets a stand-in for it instead of an error.
         if hasattr(output, "reconfigure"):
             output.reconfigure(errors="replace")
-    try:
-        cli(prog_name="idiolect")
-    except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    cli(prog_name="idiolect")
 
 
 if __name__ == "__main__":

@@ -196,4 +196,4 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def skipped_lines(skipped: Sequence[tuple[Path, str]]) -> str:
     """The files that were left out, with the reason of each."""
-    return "\n".join(f"  left out: {path}: {reason}" for path, reason in skipped)
+    return "\n".join(f"  left out: {path} {reason}" for path, reason in skipped)

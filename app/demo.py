@@ -142,7 +142,7 @@ def _answer(store: Store, places: Places, parts: Parts) -> list[Answers]:
         engine = engines.for_model(model)
         with console.steps() as shown:
             for number, request in enumerate(requests):
-                texts = []
+                texts: list[str] = []
                 for voice in (None, use):
                     done = (2 * number + len(texts)) / (2 * len(requests))
                     shown.at("Answering three requests, plainly and in the voice", done)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 import traceback
 import types
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 _DATA_DIR = "idiolect.data_dir"
 
-KNOWN, BUG, INTERRUPTED = 2, 1, 130
+KNOWN, BUG, INTERRUPTED, READER_GONE = 2, 1, 130, 141
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -60,33 +62,43 @@ class Parts:
     find_model: Callable[[str | None], Model] = _model
 
 
-class _Told(click.ClickException):
-    """An error that is told in one message, with its exit code."""
+class _Known(click.ClickException):
+    """An error a person can mend, told in one message."""
 
-    def __init__(self, message: str, code: int) -> None:
-        super().__init__(message)
-        self.exit_code = code
+    exit_code = KNOWN
 
     def show(self, file: Any = None) -> None:
         click.echo(self.message, err=True)
 
 
+class _Bug(_Known):
+    exit_code = BUG
+
+
+class _Interrupted(_Known):
+    exit_code = INTERRUPTED
+
+
 class Commands(click.Group):
     """A group whose commands end with exit code 2 for what a person can mend, 1 for a bug (its traceback goes
-    to the log file), and 130 when they were interrupted."""
+    to the log file), 130 when they were interrupted, and 141 when nobody reads their output any more."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; every error but click's own comes out as one message."""
         try:
             return super().invoke(ctx)
-        except (click.exceptions.Exit, click.ClickException, click.Abort, BrokenPipeError):
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
             raise
+        except BrokenPipeError as gone:
+            # Whoever read the output has left, as `head` does; what is still buffered has nowhere to go.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(READER_GONE) from gone
         except KnownError as error:
-            raise _Told(str(error), KNOWN) from error
+            raise _Known(str(error)) from error
         except KeyboardInterrupt as interrupt:
-            raise _Told("Stopped.", INTERRUPTED) from interrupt
+            raise _Interrupted("Stopped.") from interrupt
         except Exception as error:
-            raise _Told(_logged(error, ctx), BUG) from error
+            raise _Bug(_logged(error, ctx)) from error
 
 
 def _logged(error: Exception, ctx: click.Context) -> str:

@@ -66,7 +66,7 @@ def _nothing_found(paths: tuple[Path, ...], skipped: list[tuple[Path, str]]) -> 
     if skipped:
         path, reason = skipped[0]
         more = f" and {len(skipped) - 1} more" if len(skipped) > 1 else ""
-        raise KnownError(f"Nothing was imported. {path}: {reason}{more}")
+        raise KnownError(f"Nothing was imported: {path} {reason}{more}.")
     raise KnownError(f"There are no documents in {where}. Idiolect reads .txt, .md and .docx files.")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import click
 
 from app import console
@@ -72,17 +70,13 @@ def voices(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def delete(ctx: click.Context, name: str) -> None:
     """Delete the voice NAME: its files, its pairs, what was measured. Your history stays."""
-    from app.workers.voices import files_of
+    from app.workers.voices import sweep
 
     places = places_of(ctx)
     with writing(places) as store:
-        voice = store.voice(name)
         store.delete_voice(name)
-    # Each run has a folder of its own; the record is gone by now, so a leftover file is only wasted space.
-    for folder in {path.parent for path in files_of(places, voice).values()}:
-        if folder.parent == places.voices:
-            shutil.rmtree(folder, ignore_errors=True)
-    click.echo(f"The voice {voice.name!r} is deleted.")
+        sweep(store, places)
+    click.echo(f"The voice {name!r} is deleted.")
 
 
 @click.command()

@@ -147,7 +147,7 @@ def _request(text: str | None) -> str:
     if text is None and sys.stdin.isatty():
         raise click.UsageError("Missing argument 'TEXT': say what should be written, or pipe it in.")
     if text is None or text == "-":
-        text = click.get_binary_stream("stdin").read().decode("utf-8", "replace")
+        text = sys.stdin.buffer.read().decode("utf-8", "replace")
     return text
 
 

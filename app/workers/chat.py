@@ -242,8 +242,7 @@ class Chat:
                 return
             try:
                 told = self._take(answer, event)
-            except Exception as error:  # whatever keeps the store from saving (a full disk, most likely)
-                self._log.bug(error)
+            except Exception as error:  # whatever keeps the store from saving; nobody else would hear of it
                 told = self._unsaved(answer, error)
             if not isinstance(told, AnswerGrew):
                 self._answer = None
@@ -292,10 +291,12 @@ class Chat:
         if answer.request is not None:
             answer.engine.cancel(answer.request)
         message = dataclasses.replace(answer.message, text=answer.text, stopped_because="failed")
+        if isinstance(error, KnownError):
+            return AnswerFailed(message, f"The answer could not be saved. {error}")
+        self._log.bug(error)
         return AnswerFailed(
             message,
-            f"The answer could not be saved in {self._places.database} ({error}). "
-            "Make room on the disk, then try again.",
+            f"The answer could not be saved in {self._places.database}. Details are in {self._log.path}.",
         )
 
     def _explanation(self, event: Failed | Died) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import importlib.util
 import queue
-import shutil
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -20,7 +19,7 @@ from app.logfile import LogFile
 from app.models import Model
 from app.places import Places
 from app.workers.process import Child, Ending, worker_command
-from app.workers.voices import check_name
+from app.workers.voices import RUN, WORKSHOP, check_name, sweep
 from calibrate.messages import (
     EVENTS,
     REQUESTS,
@@ -146,20 +145,20 @@ class Learning:
         try:
             learned = self._learn(run_id, job, notices, on_event)
             files = self._keep(run_id, workshop, learned.files)
+            self._store.finish_run(
+                run_id,
+                files,
+                learned.strength,
+                _likeness_record(learned.likeness),
+                learned.report,
+                learned.seconds,
+            )
         except BaseException as error:
             # Also on KeyboardInterrupt: no run is left looking as if it still went on.
             self._store.fail_run(run_id, "stopped" if isinstance(error, Stopped) else str(error))
             raise
         finally:
-            shutil.rmtree(workshop, ignore_errors=True)
-        self._store.finish_run(
-            run_id,
-            files,
-            learned.strength,
-            _likeness_record(learned.likeness),
-            learned.report,
-            learned.seconds,
-        )
+            sweep(self._store, self._places)
         return LearnResult(
             voice=voice_name,
             run_id=run_id,
@@ -229,16 +228,15 @@ class Learning:
         return RuntimeError(f"the calibrate process failed:\n{event.message}")
 
     def _workshop(self, run_id: int) -> Path:
-        """An empty folder for this run's files; what killed runs left behind is removed."""
-        for left in self._places.voices.glob(".learning-*"):
-            shutil.rmtree(left, ignore_errors=True)
-        workshop = self._places.voices / f".learning-{run_id}"
+        """An empty folder for this run's files; what a killed run left behind is removed."""
+        sweep(self._store, self._places)
+        workshop = self._places.voices / f"{WORKSHOP}{run_id}"
         workshop.mkdir(mode=0o700)
         return workshop
 
     def _keep(self, run_id: int, workshop: Path, made: dict[str, str]) -> dict[str, str]:
         """Move the files into place; their paths relative to the voices folder, by kind."""
-        home = self._places.voices / f"run-{run_id}"
+        home = self._places.voices / f"{RUN}{run_id}"
         inside = {kind: Path(path).relative_to(workshop) for kind, path in made.items()}
         for path in inside.values():
             with contextlib.suppress(OSError):

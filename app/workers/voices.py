@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from engine.messages import VoiceUse
 
 # What a person types for the model as it is; no voice can have this name.
 PLAIN = "none"
+# Folders in the voices folder: what a run that succeeded made, and where a run works.
+RUN, WORKSHOP = "run-", ".learning-"
 DEFAULT_NAME = "my-voice"
 STRONGEST = 2.0
 
@@ -67,6 +70,15 @@ def control_vector(places: Places, voice: Voice) -> Path:
             f"again: the fabricated pairs are kept, so it is quick."
         )
     return file
+
+
+def sweep(store: Store, places: Places) -> None:
+    """Remove the files in the voices folder that no voice has: of voices deleted or learnt again, and of runs
+    that were killed. For the program that writes, while no run is under way."""
+    kept = {path.parent for voice in store.voices() for path in files_of(places, voice).values()}
+    for folder in places.voices.iterdir():
+        if folder not in kept and folder.name.startswith((RUN, WORKSHOP)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def newest(store: Store) -> Voice | None:

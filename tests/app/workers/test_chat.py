@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,7 +97,7 @@ def test_an_answer_is_stored_with_its_numbers_and_told_as_it_grows(desk: Desk, s
 
 def test_the_message_is_in_the_database_before_the_engine_is_asked(store: Store, places: Places) -> None:
     class Checks(FakeEngine):
-        def generate(self, *arguments: object) -> int:  # type: ignore[override]
+        def generate(self, *arguments: object) -> int:
             with Store.open(places.database, read_only=True) as other:
                 (conversation,) = other.conversations()
                 stored.extend(message.text for message in other.messages(conversation.id))
@@ -261,7 +260,7 @@ def test_an_answer_that_cannot_be_saved_is_told_and_the_engine_stopped(
     desk: Desk, store: Store, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*arguments: object, **named: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise KnownError("The disk is full.")
 
     desk.engine.enqueue([Token(0, "Dear ")])
     desk.send("Write to Anna.")
@@ -269,7 +268,7 @@ def test_an_answer_that_cannot_be_saved_is_told_and_the_engine_stopped(
     desk.engine.finish(1, finished())
     failed = desk.events[-1]
     assert isinstance(failed, AnswerFailed)
-    assert "disk is full" in failed.explanation
+    assert "The disk is full." in failed.explanation
     assert failed.message.text == "Dear "
     assert not desk.chat.busy
 
