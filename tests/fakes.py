@@ -78,6 +78,10 @@ class FakeEngine:
             self._play(number, events)
         return number
 
+    def tell(self, number: int, event: AnswerEvent) -> None:
+        """Have one more event of the open answer ``number`` come."""
+        self._tell(number, event)
+
     def finish(self, number: int, event: Finished | Failed | Died) -> None:
         """End the open answer ``number``."""
         self._tell(number, event)

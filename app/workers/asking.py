@@ -29,8 +29,9 @@ def ask(
 ) -> Reply:
     """The answer to ``request``; ``on_text`` gets each piece as it comes, on the calling thread.
 
-    Ctrl-C stops the answer: what had come is returned, with reason ``stopped``. Raises KnownError when the
-    engine failed for a reason one can act on or died, RuntimeError with its traceback when it has a bug.
+    Ctrl-C stops the answer: what had come is returned, with reason ``stopped``; a second one is raised.
+    Raises KnownError when the engine died or failed for a reason one can act on, RuntimeError with its
+    traceback when it has a bug.
     """
     # A lone half of a surrogate pair, as a terminal or a clipboard may hand over, cannot be sent on.
     request = request.encode("utf-8", "replace").decode().strip()
@@ -39,6 +40,7 @@ def ask(
     heard: queue.SimpleQueue[AnswerEvent] = queue.SimpleQueue()
     number = engine.generate([system_turn(), ChatTurn("user", request)], voice, sampling, heard.put)
     pieces: list[str] = []
+    stopping = False
     while True:
         try:
             # Waiting without an end could not be interrupted on Windows.
@@ -46,6 +48,9 @@ def ask(
         except queue.Empty:
             continue
         except KeyboardInterrupt:
+            if stopping:
+                raise
+            stopping = True
             engine.cancel(number)
             continue
         match event:

@@ -44,6 +44,10 @@ AnswerEvent = Token | Finished | Failed | Died
 OnAnswerEvent = Callable[[AnswerEvent], None]
 
 
+# The engine stops within milliseconds, in the middle of a prefill too; one that has not by then is wedged.
+_CANCEL_PATIENCE_SECONDS = 5.0
+
+
 class AnswerSource(Protocol):
     """What writes answers: the `Engine`, or a fake in tests."""
 
@@ -113,9 +117,12 @@ class Engine:
             for each in found:
                 self._waiting.remove(each)
         for each in found:
-            each.on_event(_never_started(each.message))
+            each.on_event(_stopped(each.message))
         if child is not None and current is not None and current.message.id == request:
             child.send(Cancel(request))
+            last_resort = threading.Timer(_CANCEL_PATIENCE_SECONDS, self._end_wedged, [current])
+            last_resort.daemon = True
+            last_resort.start()
 
     def warm(self) -> None:
         """Start loading the model. A failure is kept quiet: the next answer tries again and tells it."""
@@ -170,6 +177,18 @@ class Engine:
                     child.send(request.message)
                     return
             request.on_event(failure)
+
+    def _end_wedged(self, request: _Request) -> None:
+        """End the process if it has not stopped ``request`` by now; who asked to stop gets what they wanted."""
+        with self._lock:
+            child = self._child
+            if child is None or self._current is not request:
+                return
+            self._child, self._ready, self._current = None, None, None
+        self._log.note("the engine did not stop when asked to, and is ended")
+        request.on_event(_stopped(request.message))
+        child.close(0.2)
+        self._go_on()
 
     def _heard(self, start: int, event: Ready | Token | Finished | Failed) -> None:
         with self._lock:
@@ -231,7 +250,7 @@ class Engines:
             self._model, self._engine = None, None
 
 
-def _never_started(message: Generate) -> Finished:
+def _stopped(message: Generate) -> Finished:
     return Finished(
         id=message.id,
         reason="stopped",

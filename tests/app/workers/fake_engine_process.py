@@ -48,6 +48,9 @@ def answer(request: Generate, send: Any, stopped: threading.Event, events: Any) 
         stopped.wait()
         send(done(request, "stopped"))
         return
+    if wanted == "wedged":
+        send(Token(request.id, WORDS[0]))
+        time.sleep(600)
     for word in WORDS:
         send(Token(request.id, word))
         if wanted == "killed":

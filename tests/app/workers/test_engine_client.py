@@ -4,12 +4,14 @@ import os
 import queue
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from app.models import Model
+from app.workers import engine_client
 from app.workers.engine_client import AnswerEvent, Died, Engine, Engines
 from engine.messages import ChatTurn, Failed, Finished, Sampling, Token
 from tests.fakes import FakeEngine
@@ -147,6 +149,21 @@ def test_a_waiting_request_can_be_cancelled_without_reaching_the_engine(engine_f
     assert isinstance(first.all()[-1], Finished)
 
 
+def test_an_engine_that_does_not_stop_when_asked_is_ended_and_the_request_counts_as_stopped(
+    engine_for: EngineFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "_CANCEL_PATIENCE_SECONDS", 0.1)
+    engine = engine_for("good.gguf")
+    heard = Heard(engine, "wedged")
+    assert isinstance(heard.next(), Token)
+    engine.cancel(heard.number)
+    ended = heard.next()
+    assert isinstance(ended, Finished)
+    assert ended.reason == "stopped"
+    assert text_of(Heard(engine, "hello").all()) == "one two three"
+    assert heard.silent
+
+
 def test_requests_after_a_death_are_still_answered(engine_for: EngineFor) -> None:
     engine = engine_for("good.gguf")
     first, second = Heard(engine, "killed"), Heard(engine, "hello")
@@ -171,7 +188,12 @@ def test_closing_ends_answers_under_way_and_leaves_no_process(
 def test_warming_loads_the_model_before_anything_is_asked(engine_for: EngineFor, tmp_path: Path) -> None:
     engine = engine_for("good.gguf")
     engine.warm()
+    deadline = time.monotonic() + WAIT
+    while engine.ready is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.ready is not None
     Heard(engine, "hello").all()
+    engine.close()
     assert (tmp_path / "engine.log").read_text().count("loaded a model") == 1
 
 
