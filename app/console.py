@@ -73,10 +73,12 @@ class Steps:
         self._task = bar.add_task("", total=1.0, left="") if bar is not None else None
         self._last = ("", -1.0)
 
-    def at(self, description: str, fraction: float, left: str = "") -> None:
-        """The work is ``fraction`` (0–1) done and does ``description`` now."""
+    def at(self, description: str, fraction: float, left: str = "", detail: str = "") -> None:
+        """The work is ``fraction`` (0–1) done and does ``description`` now; ``detail`` changes often and is
+        for the bar only."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=description, completed=fraction, left=left)
+            shown = f"{description} {printable(detail)}".rstrip()
+            self._bar.update(self._task, description=shown, completed=fraction, left=left)
             return
         before, shown = self._last
         if description != before or fraction - shown >= 0.1:

@@ -6,7 +6,6 @@ engine's own chat format, so learning and writing see the very same prompt.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from engine.batch import answer_many
 
 from calibrate.full_model import Sample
 from engine.messages import ChatTurn, Sampling
-from engine.model import Model
+from engine.model import Model, processors
 from resources import read_text
 
 # Long enough for any request with its answer; a passage is 200 words.
@@ -27,7 +26,7 @@ class Quantised:
     def __init__(self, path: Path) -> None:
         """Load ``path``. Raises EngineError naming the file."""
         self.path = path
-        self.threads = os.cpu_count() or 1
+        self.threads = processors()
         self._model = Model.load(path, _CONTEXT_TOKENS, self.threads)
         self.system = read_text("prompts", "system.txt")
         self.sha256 = self._model.sha256

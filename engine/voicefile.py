@@ -22,6 +22,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import EngineError
+
 Vector = NDArray[np.float32]
 
 _ARCHITECTURE = "controlvector"
@@ -30,7 +32,7 @@ _PROVENANCE_KEY = "idiolect.provenance"
 _LARGEST_FILE = 64 * 1024 * 1024
 
 
-class VoiceFileError(ValueError):
+class VoiceFileError(EngineError):
     """The file is not a voice file, or not one for this model; the message names the file and the reason."""
 
 

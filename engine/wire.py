@@ -31,7 +31,8 @@ class Vocabulary:
         name = message.__class__.__name__
         if self._kinds.get(name) is not message.__class__:
             raise WireError(f"{name} is not a message of this pipe")
-        fields = {"is": name, **dataclasses.asdict(message)}
+        values: Any = message  # whose class is in the vocabulary, hence a dataclass
+        fields = {"is": name, **dataclasses.asdict(values)}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
     def decode(self, line: bytes) -> Any:

@@ -37,7 +37,7 @@ def import_(ctx: click.Context, paths: tuple[Path, ...], as_json: bool) -> None:
         result = import_paths(
             store,
             paths,
-            on_progress=lambda path, done, total: shown.at(f"Reading {path.name}", done / max(total, 1)),
+            on_progress=lambda path, done, total: shown.at("Reading", done / max(total, 1), detail=path.name),
         )
     skipped = [(each.path, each.reason) for each in result.skipped]
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from PySide6.QtCore import QObject, QTimer
@@ -31,12 +31,14 @@ _PATIENCE_SECONDS = 5.0
 class Desktop(QObject):
     """One window on one data folder."""
 
-    def __init__(self, app: QApplication, places: Places) -> None:
+    def __init__(
+        self, app: QApplication, places: Places, open_them: Callable[[Places], Services] = open_services
+    ) -> None:
         super().__init__()
-        self._places = places
+        self._places, self._open_them = places, open_them
         self._troubles = Troubles(places.logs)
         self._held = contextlib.ExitStack()
-        self._services: Services | None = None
+        self.services: Services | None = None
         self._remembered = state.load(places.config)
         self._gui = GuiThread(self)
         self._asking, self._importing, self._learning = (
@@ -54,7 +56,7 @@ class Desktop(QObject):
     @property
     def usable(self) -> bool:
         """Whether the data folder could be opened."""
-        return self._services is not None
+        return self.services is not None
 
     def show(self) -> None:
         """Show the window; what takes longer comes after it is on screen."""
@@ -70,7 +72,7 @@ class Desktop(QObject):
         except KnownError as error:
             self._cannot_open(error)
             return
-        self._asking.run(lambda: open_services(self._places), self._opened, self._cannot_open)
+        self._asking.run(lambda: self._open_them(self._places), self._opened, self._cannot_open)
 
     def tell_bug(self, error: BaseException) -> None:
         """Log an unexpected error and tell the person where, from any thread."""
@@ -81,19 +83,18 @@ class Desktop(QObject):
     def close(self) -> None:
         """Stop what runs, save what there is of it, and let the data folder go."""
         self._gui.close()
-        if self._services is not None:
-            self._services.learning.stop()
-            self.learn.stop_import()
-            self._services.chat.close()
+        if self.services is not None:
             self._save_state()
+            self.services.learning.stop()
+        self.learn.stop_import()
         for background in (self._asking, self._importing, self._learning):
             background.close(_PATIENCE_SECONDS)
-        if self._services is not None:
-            self._services.close()
+        if self.services is not None:
+            self.services.close()
         self._held.close()
 
     def _opened(self, services: Services) -> None:
-        self._services = services
+        self.services = services
         self.window.settle_start_problem()
         self.chat.connect_to(services.store, services.chat, self._remembered.conversation_id)
         self.voices.connect_to(services.store.voices, self._asking)

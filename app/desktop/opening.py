@@ -1,4 +1,7 @@
-"""Everything the window works with, opened after it is on screen and closed when it is gone."""
+"""Everything the window works with, opened after it is on screen and closed when it is gone.
+
+What takes long to import is imported here, when it is needed, not before the window can be seen.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.desktop.presenters.learn import LearnServices, OnImport
+from app.desktop.presenters.learn import LearningService, LearnServices, OnImport
 from app.errors import KnownError
-from app.history.importer import ImportResult, import_paths
-from app.history.store import Store
-from app.models import resolve
+from app.models import Model, resolve
 from app.places import Places
 from app.workers.chat import Chat
 from app.workers.engine_client import Engines
 from app.workers.learning import Learning
+
+if TYPE_CHECKING:
+    from app.history.importer import ImportResult
+    from app.history.store import Store
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,8 @@ class Services:
     store: Store
     engines: Engines
     chat: Chat
-    learning: Learning
+    learning: LearningService
+    find_model: Callable[[], Model] = resolve
 
     def warm(self, voice: str | None) -> None:
         """Start loading the model, so that the first answer comes sooner. What keeps it from loading is told
@@ -35,6 +42,9 @@ class Services:
 
     def for_learning(self) -> LearnServices:
         """The part "Learn my style" works with."""
+        from app.history.importer import import_paths
+        from app.history.readers import SUFFIXES
+
         store = self.store
 
         def take_in(
@@ -43,10 +53,11 @@ class Services:
             return import_paths(store, paths, on_progress, should_stop)
 
         return LearnServices(
+            suffixes=SUFFIXES,
             sources=store.sources,
             import_paths=take_in,
             learning=self.learning,
-            find_model=resolve,
+            find_model=self.find_model,
             voice_names=lambda: [voice.name for voice in store.voices()],
         )
 
@@ -62,6 +73,8 @@ def open_services(places: Places) -> Services:
 
     Raises KnownError for a history that is damaged or of a newer version.
     """
+    from app.history.store import Store
+
     store = Store.open(places.database)
     try:
         store.recover()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlite_utils import Database as Tables
-
 from app.errors import KnownError
 from app.history.database import Database
 from app.history.records import Conversation, Message
+from app.history.tables import Tables
 from app.history.textwork import one_line, storable
 from app.history.times import now
 

@@ -16,10 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote
 
-import sqlite_utils
-
 from app.errors import KnownError
 from app.history.migrations import APPLICATION_ID, MIGRATIONS, names, pending
+from app.history.tables import Tables
 
 _BUSY_SECONDS = 10.0
 
@@ -30,7 +29,7 @@ class Database:
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._db = sqlite_utils.Database(connection, execute_plugins=False)
+        self._db = Tables(connection, execute_plugins=False)
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> Database:
@@ -63,13 +62,13 @@ class Database:
             return opened
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite_utils.Database]:
+    def read(self) -> Iterator[Tables]:
         """The connection, to read from until the end of the block."""
         with self._lock, _told(self.path):
             yield self._db
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite_utils.Database]:
+    def write(self) -> Iterator[Tables]:
         """The connection in a transaction: on disk when the block ends, undone when it raises."""
         with self._lock, _told(self.path), self._db.atomic():
             yield self._db
@@ -115,7 +114,7 @@ def _create(path: Path) -> None:
     for left in (beside, Path(f"{beside}-journal")):
         left.unlink(missing_ok=True)
     os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    db = sqlite_utils.Database(_connect(beside, "rw"), execute_plugins=False)
+    db = Tables(_connect(beside, "rw"), execute_plugins=False)
     try:
         MIGRATIONS.apply(db)
     finally:
@@ -128,7 +127,7 @@ def _look_at(path: Path) -> list[str]:
     and for one of a newer version."""
     if not path.exists():
         raise KnownError(f"There is no history at {path}.")
-    db = sqlite_utils.Database(_connect(path, "ro"), execute_plugins=False)
+    db = Tables(_connect(path, "ro"), execute_plugins=False)
     try:
         (application,) = db.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION_ID:
@@ -147,7 +146,7 @@ def _look_at(path: Path) -> list[str]:
     return applied
 
 
-def _migrate(path: Path, db: sqlite_utils.Database, applied: list[str]) -> None:
+def _migrate(path: Path, db: Tables, applied: list[str]) -> None:
     """Bring the file up to date, after a check, and with a copy of it as it was beside it."""
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
@@ -156,7 +155,7 @@ def _migrate(path: Path, db: sqlite_utils.Database, applied: list[str]) -> None:
     MIGRATIONS.apply(db)
 
 
-def _copy(db: sqlite_utils.Database, target: Path) -> None:
+def _copy(db: Tables, target: Path) -> None:
     """Copy the open database to ``target``, beside it first."""
     beside = target.with_name(f".{target.name}.part")
     beside.unlink(missing_ok=True)

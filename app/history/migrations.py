@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlite_utils import Database, Migrations
+from app.history.tables import Migrations, Tables
 
 # Written into the file, so that it is told from the databases of other programs.
 APPLICATION_ID = 0x1D101EC7
@@ -27,7 +27,7 @@ def names() -> list[str]:
 
 
 @MIGRATIONS()
-def m001_first_schema(db: Database) -> None:
+def m001_first_schema(db: Tables) -> None:
     """Sources, documents and passages; voices, their runs and pairs; conversations and messages."""
     db.executescript(f"PRAGMA application_id = {APPLICATION_ID};" + _FIRST_SCHEMA)
 

@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database as Tables
-
 from app.history.database import Database
 from app.history.order import in_order, natural_key
 from app.history.passages import cut
 from app.history.records import NewDocument, Passage, Source, Totals, TrainingDocument
+from app.history.tables import Tables
 from app.history.textwork import sha256_of, storable
 from app.history.times import now
 

@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import re
+
+# Scripts that put no spaces between words: kana, ideographs, Thai, Lao, Khmer. Two signs make about one word.
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
+
+
+def count_words(text: str) -> int:
+    """How many words ``text`` has; where a script has no spaces, about how many."""
+    words = text.split()
+    if text.isascii() or not _UNSPACED.search(text):
+        return len(words)
+    return sum(max(1, len(_UNSPACED.findall(word)) // 2) for word in words)
 
 
 def storable(text: str) -> str:

@@ -7,11 +7,10 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlite_utils import Database as Tables
-
 from app.errors import KnownError
 from app.history.database import Database
 from app.history.records import Likeness, Pair, Voice
+from app.history.tables import Tables
 from app.history.textwork import storable
 from app.history.times import now
 

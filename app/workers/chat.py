@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from app.errors import KnownError
 from app.history.records import Message
-from app.history.store import Store
 from app.logfile import LogFile
 from app.models import Model, resolve
 from app.places import Places
@@ -19,6 +19,9 @@ from app.workers.engine_client import AnswerEvent, AnswerSource, Died
 from app.workers.voices import use_of
 from engine.messages import ChatTurn, Failed, Finished, Sampling, Token, VoiceUse
 from resources import read_text
+
+if TYPE_CHECKING:
+    from app.history.store import Store
 
 # How much of an answer a power cut may take.
 SAVE_EVERY_SECONDS = 0.5

@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import KnownError
 from app.history import records
-from app.history.store import Store
 from app.logfile import LogFile
 from app.models import Model
 from app.places import Places
@@ -36,6 +36,9 @@ from calibrate.messages import (
     Settings,
     Stop,
 )
+
+if TYPE_CHECKING:
+    from app.history.store import Store
 
 LearningEvent = Progress | Notice | InsightWritten | PairMade
 OnLearningEvent = Callable[[LearningEvent], None]

@@ -6,13 +6,16 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import KnownError
 from app.history.records import Voice
-from app.history.store import Store
 from app.models import Model, resolve
 from app.places import Places
 from engine.messages import VoiceUse
+
+if TYPE_CHECKING:
+    from app.history.store import Store
 
 # What a person types for the model as it is; no voice can have this name.
 PLAIN = "none"

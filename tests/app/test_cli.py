@@ -75,6 +75,12 @@ def test_import_tells_what_the_history_holds(shell: Shell) -> None:
     assert "broken.docx" in again.stderr
 
 
+def test_progress_into_a_pipe_is_a_few_lines_however_many_files_there_are(shell: Shell) -> None:
+    result = shell("import", str(shell.write(180 * 60)))
+    assert "100%  Reading" in result.stderr
+    assert 2 <= len(result.stderr.splitlines()) <= 15
+
+
 def test_importing_nothing_is_a_known_error(shell: Shell, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()

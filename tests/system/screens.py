@@ -19,7 +19,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtWidgets import QApplication
 
 from app.desktop.presenters.chat import Line, Opened
-from app.desktop.presenters.learn import ImportProgress, LearnProgress, Skipped, Step
+from app.desktop.presenters.learn import ImportOutcome, ImportProgress, LearnProgress, Step
 from app.desktop.presenters.learn_budget import budget_lines
 from app.desktop.presenters.problem import Problem
 from app.desktop.presenters.sources import SourcesShown, shown
@@ -141,6 +141,7 @@ def _sources(words: int = 60) -> SourcesShown:
 def _step(step: Step) -> Callable[[MainWindow], None]:
     def prepare(window: MainWindow) -> None:
         _listed(window, None)
+        _empty_learn(window)
         window.learn.show_step(step)
         window.show_learn()
         page = window.learn
@@ -155,6 +156,7 @@ def _step(step: Step) -> Callable[[MainWindow], None]:
 
 
 def _empty_learn(window: MainWindow) -> None:
+    window.learn.choose.zone.show_suffixes((".txt", ".md", ".docx"))
     window.learn.show_step(Step.CHOOSE)
     window.show_learn()
 
@@ -166,12 +168,8 @@ def _reading(window: MainWindow) -> None:
 
 def _skipped(window: MainWindow) -> None:
     _step(Step.CHOOSE)(window)
-    window.learn.choose.show_skipped(
-        (
-            Skipped("broken.docx", "it is not a Word document"),
-            Skipped("photo.jpg", "this kind of file is not read"),
-        )
-    )
+    skipped = ("broken.docx is damaged, or no Word document", "photo.jpg is of a kind Idiolect does not read")
+    window.learn.choose.show_outcome(ImportOutcome(skipped=skipped))
 
 
 def _little(window: MainWindow) -> None:

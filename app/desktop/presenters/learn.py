@@ -7,21 +7,24 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from app.desktop.bridge import Background, GuiThread, Throttle
 from app.desktop.presenters.problem import Problem, Troubles
 from app.desktop.presenters.sources import SourcesShown, shown
+from app.desktop.presenters.wording import count
 from app.errors import KnownError
-from app.history.importer import ImportResult
 from app.history.records import Source
 from app.models import Model
 from app.wording import stage_name, time_left
 from app.workers.learning import LearnResult, OnLearningEvent, Stopped
 from app.workers.voices import check_name
 from calibrate.messages import STAGES, InsightWritten, Notice, PairMade, Progress, Settings
+
+if TYPE_CHECKING:
+    from app.history.importer import ImportResult
 
 DEFAULT_NAME = "My voice"
 TRY_AGAIN = "Try again"
@@ -43,8 +46,10 @@ OnImport = Callable[[Path, int, int], None]
 
 @dataclass(frozen=True)
 class LearnServices:
-    """What the flow works with. ``import_paths``: paths, whom to tell (path, done, total), whether to stop."""
+    """What the flow works with. ``suffixes``: of the files that can be read. ``import_paths``: paths, whom to
+    tell (path, done, total), whether to stop."""
 
+    suffixes: Sequence[str]
     sources: Callable[[], Sequence[Source]]
     import_paths: Callable[[Sequence[Path], OnImport, Callable[[], bool]], ImportResult]
     learning: LearningService
@@ -82,11 +87,12 @@ class LearnProgress:
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A file that was not taken in, and why."""
+class ImportOutcome:
+    """What came of an import: a sentence, or "" where the list says it all, and what was left out, a line
+    each."""
 
-    name: str
-    reason: str
+    text: str = ""
+    skipped: tuple[str, ...] = ()
 
 
 class LearnPresenter(QObject):
@@ -95,7 +101,8 @@ class LearnPresenter(QObject):
     step_changed = Signal(object)  # Step
     sources_changed = Signal(object)  # SourcesShown
     importing_changed = Signal(object)  # ImportProgress, or None when nothing is being read
-    skipped_changed = Signal(tuple)  # of Skipped
+    imported = Signal(object)  # ImportOutcome
+    suffixes_known = Signal(tuple)
     voice_names_changed = Signal(tuple)  # of the names there are
     progress_changed = Signal(object)  # LearnProgress
     pair_made = Signal(object)  # PairMade
@@ -135,6 +142,7 @@ class LearnPresenter(QObject):
     def connect_to(self, services: LearnServices) -> None:
         """Begin: show what the history holds."""
         self._services = services
+        self.suffixes_known.emit(tuple(services.suffixes))
         self.refresh()
         if self._waiting:
             paths, self._waiting = self._waiting, []
@@ -158,7 +166,7 @@ class LearnPresenter(QObject):
         self._stop_import.clear()
         self.importing = True
         self.problem_changed.emit(None)
-        self.skipped_changed.emit(())
+        self.imported.emit(ImportOutcome())
         self.importing_changed.emit(ImportProgress("", 0, 0))
 
         def on_progress(path: Path, done: int, total: int) -> None:
@@ -282,9 +290,8 @@ class LearnPresenter(QObject):
 
     def _imported(self, result: ImportResult) -> None:
         self._import_ended()
-        self.skipped_changed.emit(
-            tuple(Skipped(Path(each.path).name, each.reason) for each in result.skipped)
-        )
+        skipped = tuple(f"{each.path.name} {each.reason}" for each in result.skipped)
+        self.imported.emit(ImportOutcome(_outcome(result), skipped))
 
     def _not_imported(self, error: Exception) -> None:
         self._import_ended()
@@ -307,3 +314,13 @@ class LearnPresenter(QObject):
 
     def _failed(self, error: Exception) -> None:
         self.problem_changed.emit(self._troubles.describe(error))
+
+
+def _outcome(result: ImportResult) -> str:
+    if result.stopped:
+        return f"Reading was stopped. {count(result.added, 'file')} had been read; they are kept."
+    if result.added == 0 and result.unchanged > 0:
+        return "Nothing new: all of it is in your writing already."
+    if result.added == 0 and not result.skipped:
+        return "No writing was found there."
+    return ""

@@ -38,8 +38,7 @@ class ConversationView(QScrollArea):
         inside = QWidget()
         inside.setObjectName("column")
         whole = column(inside, gap=0)
-        self._margins = whole
-        self._set_margins()
+        self._whole = whole
         self._earlier = button("Show earlier messages", "quiet")
         self._earlier.clicked.connect(self._build_earlier)
         self._earlier.hide()
@@ -49,6 +48,7 @@ class ConversationView(QScrollArea):
         whole.addLayout(centred(self._column, Space.COLUMN))
         whole.addStretch(1)
         self.setWidget(inside)
+        self._set_margins()
         self._to_end = button("", "float", says="Jump to the newest text")
         self._to_end.setParent(self)
         icons.put(self._to_end, "down")
@@ -128,9 +128,7 @@ class ConversationView(QScrollArea):
         for line in reversed(self._lines[max(0, first - BUILT_AT_ONCE) : first]):
             self._insert(0, line).show_line(line, is_last=False)
         self._earlier.setVisible(first > BUILT_AT_ONCE)
-        inside = self.widget().layout()
-        if inside is not None:
-            inside.activate()
+        self._whole.activate()
         bar.setValue(bar.maximum() - below)
 
     def _insert(self, at: int, line: Line) -> MessageView:
@@ -138,6 +136,11 @@ class ConversationView(QScrollArea):
         view.try_again.connect(self.try_again)
         self._views.insert(at, view)
         self._inside.insertWidget(at, view)
+        # Else the Tab key would come to a new message after everything else.
+        before: QWidget = self._views[at - 1].stops[-1] if at > 0 else self._earlier
+        for stop in view.stops:
+            QWidget.setTabOrder(before, stop)
+            before = stop
         return view
 
     def _drop(self, view: MessageView) -> None:
@@ -149,7 +152,7 @@ class ConversationView(QScrollArea):
         """The scroll bar takes its room from the margin, so that the text stays in line with the composer."""
         bar = self.verticalScrollBar()
         taken = bar.sizeHint().width() if bar.maximum() > 0 else 0
-        self._margins.setContentsMargins(Space.XL, Space.XL, Space.XL - taken, Space.L)
+        self._whole.setContentsMargins(Space.XL, Space.XL, Space.XL - taken, Space.L)
 
     def _range_changed(self, _least: int, most: int) -> None:
         self._set_margins()

@@ -11,8 +11,6 @@ from app.desktop.icons import Icons, pixmap
 from app.desktop.theme import Space, Theme
 from app.desktop.views.parts import button, column, label, restyle, row
 
-_FILES = "Writing (*.txt *.md *.docx);;All files (*)"
-
 
 class DropZone(QFrame):
     """Emits ``chosen`` with the paths picked in a dialog; the page around it takes what is dropped."""
@@ -33,12 +31,8 @@ class DropZone(QFrame):
         self.folder.clicked.connect(self._choose_folder)
         head = label("Drop your writing here", "heading")
         head.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        told = label(
-            "Files or whole folders: mails, letters, notes, essays you wrote yourself (.txt, .md, .docx)",
-            "muted",
-            wrap=True,
-        )
-        told.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._told = label("", "muted", wrap=True)
+        self._told.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         buttons = row(gap=Space.M)
         buttons.addStretch(1)
         buttons.addWidget(self.files)
@@ -53,7 +47,7 @@ class DropZone(QFrame):
         self._promise.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         inside = column(self, margin=Space.XL, gap=Space.S)
         inside.addStretch(1)
-        for part in (self._picture, head, told):
+        for part in (self._picture, head, self._told):
             inside.addWidget(part)
         inside.addSpacing(Space.S)
         inside.addLayout(buttons)
@@ -62,6 +56,14 @@ class DropZone(QFrame):
         inside.addStretch(1)
         theme.changed.connect(self._draw)
         self._draw()
+        self._suffixes: tuple[str, ...] = ()
+        self.show_suffixes(())
+
+    def show_suffixes(self, suffixes: tuple[str, ...]) -> None:
+        """Say which kinds of files can be read."""
+        self._suffixes = suffixes
+        kinds = f" ({', '.join(suffixes)})" if suffixes else ""
+        self._told.setText(f"Files or whole folders: mails, letters, notes, essays you wrote yourself{kinds}")
 
     def show_compact(self, compact: bool) -> None:
         """Once there is writing, the drop zone makes room for the list."""
@@ -92,7 +94,8 @@ class DropZone(QFrame):
         if mode == QFileDialog.FileMode.Directory:
             dialog.setOption(QFileDialog.Option.ShowDirsOnly)
         else:
-            dialog.setNameFilter(_FILES)
+            known = " ".join(f"*{suffix}" for suffix in self._suffixes)
+            dialog.setNameFilters([f"Writing ({known})", "All files (*)"])
         dialog.filesSelected.connect(lambda names: self.chosen.emit([Path(name) for name in names]))
         dialog.open()
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFrame, QProgressBar, QWidget
 
 from app.desktop.icons import Icons
-from app.desktop.presenters.learn import ImportProgress, Skipped
+from app.desktop.presenters.learn import ImportOutcome, ImportProgress
 from app.desktop.presenters.sources import SourcesShown
 from app.desktop.presenters.wording import Amount, count
 from app.desktop.theme import Space, Theme
@@ -15,6 +15,7 @@ from app.desktop.views.parts import button, column, label, restyle, row
 from app.desktop.views.source_list import SourceList
 
 _SHOWN_SKIPPED = 4
+_MOST_SKIPPED = 60
 _LEVELS = {Amount.NONE: "low", Amount.TOO_LITTLE: "low", Amount.SOME: "some"}
 
 
@@ -36,12 +37,12 @@ class ChoosePage(QWidget):
         self.next.clicked.connect(self.next_wanted)
         self._build_reading()
         self._build_meter()
-        self._skipped = QFrame()
-        self._skipped.setProperty("kind", "notice")
-        self._skipped_text = label("", wrap=True)
-        inside = column(self._skipped)
+        self._outcome = QFrame()
+        self._outcome.setProperty("kind", "notice")
+        self._outcome_text = label("", wrap=True)
+        inside = column(self._outcome)
         inside.setContentsMargins(Space.L, Space.M, Space.L, Space.M)
-        inside.addWidget(self._skipped_text)
+        inside.addWidget(self._outcome_text)
         foot = row(gap=Space.L)
         foot.addLayout(self._meter_column, 1)
         foot.addWidget(self.next)
@@ -49,11 +50,11 @@ class ChoosePage(QWidget):
         self._whole = whole
         whole.addWidget(self.zone)
         whole.addWidget(self._reading)
-        whole.addWidget(self._skipped)
+        whole.addWidget(self._outcome)
         whole.addWidget(self.sources, 1)
         whole.addLayout(foot)
         self.show_importing(None)
-        self.show_skipped(())
+        self.show_outcome(ImportOutcome())
         self.show_sources(SourcesShown())
 
     def show_sources(self, shown: SourcesShown) -> None:
@@ -87,14 +88,16 @@ class ChoosePage(QWidget):
             self._reading_bar.setRange(0, progress.total)
             self._reading_bar.setValue(progress.done)
 
-    def show_skipped(self, skipped: tuple[Skipped, ...]) -> None:
-        """Name the files that could not be taken in, and why."""
-        self._skipped.setVisible(bool(skipped))
-        lines = [f"{each.name}: {each.reason}" for each in skipped[:_SHOWN_SKIPPED]]
-        if len(skipped) > _SHOWN_SKIPPED:
-            lines.append(f"… and {len(skipped) - _SHOWN_SKIPPED:,} more")
-        self._skipped_text.setText("\n".join([f"{count(len(skipped), 'file')} left out", *lines]))
-        self._skipped.setToolTip("\n".join(f"{each.name}: {each.reason}" for each in skipped[:100]))
+    def show_outcome(self, outcome: ImportOutcome) -> None:
+        """Say what came of reading, and name what could not be taken in, and why."""
+        lines = [outcome.text] if outcome.text else []
+        if outcome.skipped:
+            lines += [f"{count(len(outcome.skipped), 'file')} left out:", *outcome.skipped[:_SHOWN_SKIPPED]]
+        if len(outcome.skipped) > _SHOWN_SKIPPED:
+            lines.append(f"… and {len(outcome.skipped) - _SHOWN_SKIPPED:,} more")
+        self._outcome_text.setText("\n".join(lines))
+        self._outcome.setToolTip("\n".join(outcome.skipped[:_MOST_SKIPPED]))
+        self._outcome.setVisible(bool(lines))
 
     def _build_reading(self) -> None:
         self._reading = QWidget()

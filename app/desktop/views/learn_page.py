@@ -42,8 +42,8 @@ class LearnPage(QWidget):
         self.banner.acted.connect(self.problem_acted)
         self.banner.dismissed.connect(self.banner.hide)
         self._stack = QStackedWidget()
-        for page in (self.choose, self.voice, self.progress, self.result):
-            self._stack.addWidget(page)
+        for step_page in (self.choose, self.voice, self.progress, self.result):
+            self._stack.addWidget(step_page)
         back = button("", "quiet", says="Back to writing")
         icons.put(back, "back", "muted")
         back.clicked.connect(self.closed)

@@ -26,12 +26,12 @@ class ResultPage(QWidget):
         self._figure = label("", "figure")
         self._headline = label("", "heading", wrap=True)
         self._sentence = label("", wrap=True)
-        self._bars = LikenessBars(theme)
+        self.bars = LikenessBars(theme)
         self._details = label("", "small", wrap=True)
         self._notices = label("", "warn", wrap=True)
         frame, inside = card("card", gap=Space.M)
         inside.setContentsMargins(Space.XL, Space.XL, Space.XL, Space.XL)
-        for part in (self._figure, self._sentence, self._bars, self._notices):
+        for part in (self._figure, self._sentence, self.bars, self._notices):
             inside.addWidget(part)
         self.write = button("Write in this voice", "primary")
         icons.put(self.write, "send", "on_accent")
@@ -59,7 +59,7 @@ class ResultPage(QWidget):
             f"{closer} % closer to you" if likeness.own_high < 0 else "Not measurably closer"
         )
         self._sentence.setText(likeness_sentence(likeness))
-        self._bars.show_likeness(likeness)
+        self.bars.show_likeness(likeness)
         self._notices.setText("\n".join(result.notices))
         self._notices.setVisible(bool(result.notices))
         self._details.setText(

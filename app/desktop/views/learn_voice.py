@@ -37,7 +37,7 @@ class VoicePage(QWidget):
         self._names: tuple[str, ...] = ()
         self._budgets = QButtonGroup(self)
         self._choices = column(gap=Space.S)
-        self._offers: dict[str, _Offer] = {}
+        self.offers: dict[str, _Offer] = {}
         self._basis = label("", "muted", wrap=True)
         self.start = button("Start learning", "primary")
         back = button("Back")
@@ -63,9 +63,9 @@ class VoicePage(QWidget):
         """Offer ``lines``; ``basis`` says what will be learnt from."""
         self._basis.setText(basis)
         for line in lines:
-            if line.id not in self._offers:
+            if line.id not in self.offers:
                 self._add(line)
-            self._offers[line.id].choice.setText(f"{line.title} – {line.estimate}")
+            self.offers[line.id].choice.setText(f"{line.title} – {line.estimate}")
 
     def show_names(self, names: Sequence[str]) -> None:
         """The voices there are."""
@@ -76,7 +76,7 @@ class VoicePage(QWidget):
         offer = _Offer(line)
         self._budgets.addButton(offer.choice)
         self._choices.addWidget(offer)
-        self._offers[line.id] = offer
+        self.offers[line.id] = offer
 
     def _adapt(self) -> None:
         name = self.name.text().strip()

@@ -31,6 +31,11 @@ class MessageView(QWidget):
         """Show what ``line`` says now; the last message can be tried again."""
         raise NotImplementedError
 
+    @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """Where the Tab key stops in it, in order."""
+        raise NotImplementedError
+
 
 class UserMessage(MessageView):
     """What the person wrote: to the right, on a tinted ground, exactly as typed."""
@@ -49,6 +54,11 @@ class UserMessage(MessageView):
         whole.addWidget(bubble, 0, Qt.AlignmentFlag.AlignRight)
         whole.addWidget(self._problem)
         self._text.show_plain(line.text)
+
+    @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """The text, and what may be done about a problem."""
+        return (self._text, self._problem.action)
 
     def show_line(self, line: Line, *, is_last: bool) -> None:
         """Show what ``line`` says now."""
@@ -96,6 +106,11 @@ class Answer(MessageView):
         for part in (self._text, self._dots, self._note, self._problem, self._below):
             whole.addWidget(part)
         self.show_line(line, is_last=False)
+
+    @property
+    def stops(self) -> tuple[QWidget, ...]:
+        """The text, then what can be done with it."""
+        return (self._text, self._problem.action, self._copy, self._again)
 
     def show_line(self, line: Line, *, is_last: bool) -> None:
         """Show what ``line`` says now; the last answer can be written again."""

@@ -95,16 +95,16 @@ class Banner(QFrame):
         self.setProperty("kind", kind)
         self._text = label("", wrap=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._action = button("")
+        self.action = button("Try again")
         self._close = button("", "quiet", says="Put this message away")
         icons.put(self._close, "close", "muted", 14)
         self._close.setVisible(can_dismiss)
         inside = row(self, gap=Space.M)
         inside.setContentsMargins(Space.L, Space.M, Space.M, Space.M)
         inside.addWidget(self._text, 1)
-        inside.addWidget(self._action, 0, Qt.AlignmentFlag.AlignVCenter)
+        inside.addWidget(self.action, 0, Qt.AlignmentFlag.AlignVCenter)
         inside.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
-        self._action.clicked.connect(self.acted)
+        self.action.clicked.connect(self.acted)
         self._close.clicked.connect(self.dismissed)
         self.hide()
 
@@ -112,6 +112,7 @@ class Banner(QFrame):
         """Show ``problem``; None puts the banner away."""
         if problem is not None:
             self._text.setText(problem.text)
-            self._action.setText(problem.action)
-            self._action.setVisible(bool(problem.action))
+            self.action.setVisible(bool(problem.action))
+            if problem.action:
+                self.action.setText(problem.action)
         self.setVisible(problem is not None)

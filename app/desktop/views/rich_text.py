@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from PySide6.QtCore import QSize, Qt, QUrl
 from PySide6.QtGui import (
     QColor,
     QDesktopServices,
     QFontDatabase,
+    QImage,
+    QTextBlock,
     QTextBlockFormat,
     QTextCharFormat,
     QTextCursor,
     QTextDocument,
     QTextFormat,
+    QTextFragment,
     QTextFrameFormat,
     QTextOption,
     QTextTable,
@@ -86,8 +90,13 @@ class RichText(QTextBrowser):
         return min(most, width)
 
     def loadResource(self, kind: int, name: QUrl | str) -> Any:
-        """Nothing: what a model writes must not make the window open files or addresses."""
-        return None
+        """A transparent dot, whatever is asked for: what a model writes must not make the window open files.
+
+        Nothing at all (None) will not do: then the document itself reads the file.
+        """
+        dot = QImage(1, 1, QImage.Format.Format_ARGB32)
+        dot.fill(Qt.GlobalColor.transparent)
+        return dot
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """The page scrolls, not the message."""
@@ -133,9 +142,8 @@ class RichText(QTextBrowser):
                 shape.setLineHeight(145, QTextBlockFormat.LineHeightTypes.ProportionalHeight.value)
                 shape.setBottomMargin(Space.S if block.next().isValid() else 0)
             cursor.mergeBlockFormat(shape)
-            for part in block:
-                fragment = part.fragment()
-                if fragment.isValid() and (is_code or fragment.charFormat().fontFixedPitch()):
+            for fragment in _fragments(block):
+                if is_code or fragment.charFormat().fontFixedPitch():
                     cursor.setPosition(fragment.position())
                     end = fragment.position() + fragment.length()
                     cursor.setPosition(end, QTextCursor.MoveMode.KeepAnchor)
@@ -161,15 +169,20 @@ def _dress_table(table: QTextTable, line: QColor) -> None:
     table.setFormat(shape)
 
 
+def _fragments(block: QTextBlock) -> list[QTextFragment]:
+    parts = cast("Iterable[QTextBlock.iterator]", block)
+    return [part.fragment() for part in parts if part.fragment().isValid()]
+
+
 def _describe_images(document: QTextDocument) -> None:
     """Put their description in the place of images: none is ever loaded, and an empty frame says nothing."""
     found = []
     block = document.begin()
     while block.isValid():
-        for part in block:
-            look = part.fragment().charFormat()
+        for fragment in _fragments(block):
+            look = fragment.charFormat()
             if look.isImageFormat():
-                found.append((part.fragment().position(), look.property(QTextFormat.Property.ImageAltText)))
+                found.append((fragment.position(), look.property(QTextFormat.Property.ImageAltText)))
         block = block.next()
     cursor = QTextCursor(document)
     for position, description in reversed(found):

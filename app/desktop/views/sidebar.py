@@ -82,7 +82,7 @@ class Sidebar(QWidget):
         """Mark the open conversation; None marks none."""
         self._selected = conversation_id
         self._list.clearSelection()
-        self._list.setCurrentItem(None)
+        self._list.setCurrentRow(-1)
         for index in range(self._list.count()):
             item = self._list.item(index)
             if conversation_id is not None and item.data(_ID) == conversation_id:

@@ -53,12 +53,8 @@ class SourceList(QTreeWidget):
         self.viewport().update()
 
     def _build(self, shown: SourcesShown) -> None:
-        folded = {
-            item.data(0, _ID)
-            for index in range(self.topLevelItemCount())
-            if (item := self.topLevelItem(index)) is not None and not item.isExpanded()
-        }
-        known = {self.topLevelItem(index).data(0, _ID) for index in range(self.topLevelItemCount())}
+        tops = [self.topLevelItem(index) for index in range(self.topLevelItemCount())]
+        folded = {top.data(0, _ID): not top.isExpanded() for top in tops if top is not None}
         self.clear()
         self._items = {}
         for folder in shown.folders:
@@ -67,8 +63,7 @@ class SourceList(QTreeWidget):
             for line in folder.lines:
                 self._items[line.id] = item = _source(line)
                 top.addChild(item)
-            fold = folder.path in folded if folder.path in known else len(folder.lines) >= _FOLDED_FROM
-            top.setExpanded(not fold)
+            top.setExpanded(not folded.get(folder.path, len(folder.lines) >= _FOLDED_FROM))
 
     def _folder(self, folder: SourceFolder) -> QTreeWidgetItem:
         lines = folder.lines
@@ -90,8 +85,9 @@ class SourceList(QTreeWidget):
         state = item.checkState(0)
         if place != 0 or state == Qt.CheckState.PartiallyChecked:
             return
-        children = [item.child(index) for index in range(item.childCount())] or [item]
-        self.ticked.emit([child.data(0, _ID) for child in children], state == Qt.CheckState.Checked)
+        inside = [item.child(index) for index in range(item.childCount())]
+        ids = [child.data(0, _ID) for child in inside if child is not None] or [item.data(0, _ID)]
+        self.ticked.emit(ids, state == Qt.CheckState.Checked)
 
 
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter

@@ -1,0 +1,159 @@
+"""The engine process: requests in on stdin, events out on stdout, as `engine.messages` defines them.
+
+Two threads. One reads requests, so that a `Cancel` acts in the middle of a computation, and ends the process the
+moment stdin closes: whatever this process does then, nobody is left to hear it. The other works through the
+requests in order.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from engine.errors import EngineError
+from engine.messages import (
+    EVENTS,
+    REQUESTS,
+    Cancel,
+    Failed,
+    Finished,
+    Generate,
+    Load,
+    Ready,
+    Token,
+    WireError,
+)
+from engine.model import Model
+from engine.stopping import StopFlag
+from engine.wire import sender, take_stdio
+
+
+class _Worker:
+    """Does what is asked, one request after the other, and reports on it."""
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self._send = send
+        self._model: Model | None = None
+
+    def load(self, request: Load) -> None:
+        """Load the model and say `Ready`, or `Failed` without an id."""
+        began = time.perf_counter()
+        try:
+            if self._model is not None:
+                raise RuntimeError("this process has loaded its model already")
+            model = Model.load(Path(request.model_path), request.context_tokens, request.threads)
+        except Exception as error:
+            self._send(_failure(None, error))
+            return
+        self._model = model
+        self._send(
+            Ready(
+                model_name=model.name,
+                architecture=model.architecture,
+                sha256=model.sha256,
+                hidden_size=model.hidden_size,
+                layer_count=model.layer_count,
+                context_tokens=model.context_tokens,
+                seconds=time.perf_counter() - began,
+            )
+        )
+
+    def generate(self, request: Generate, stop: StopFlag) -> None:
+        """Write an answer: `Token`s and `Finished`, or `Failed`."""
+        try:
+            self._answer(request, stop)
+        except Exception as error:
+            self._send(_failure(request.id, error))
+
+    def _answer(self, request: Generate, stop: StopFlag) -> None:
+        began = time.perf_counter()
+        model = self._model
+        if model is None:
+            raise EngineError("No model is loaded. Choose a model first.")
+        model.steer(model.voices.steering(request.voice))
+        prompt = model.chat.prompt(request.turns, model.context_tokens, request.sampling.max_tokens)
+        answer = model.answer(prompt, request.sampling, stop)
+        first = 0.0
+        for text in answer:
+            first = first or time.perf_counter()
+            self._send(Token(request.id, text))
+        first = first or time.perf_counter()
+        writing = time.perf_counter() - first
+        self._send(
+            Finished(
+                id=request.id,
+                reason=answer.reason,
+                seed=answer.seed,
+                prompt_tokens=len(prompt.tokens),
+                tokens=answer.tokens,
+                seconds_to_first_token=first - began,
+                # The first token belongs to the time before it.
+                tokens_per_second=(answer.tokens - 1) / writing if answer.tokens > 1 and writing > 0 else 0.0,
+                turns_dropped=prompt.turns_dropped,
+            )
+        )
+
+
+def _failure(request: int | None, error: Exception) -> Failed:
+    if isinstance(error, EngineError):
+        return Failed(request, known=True, message=str(error))
+    return Failed(request, known=False, message="".join(traceback.format_exception(error)))
+
+
+Task = tuple[Load, None] | tuple[Generate, StopFlag]
+
+
+def _listen(requests: BinaryIO, tasks: queue.SimpleQueue[Task], send: Callable[[Any], None]) -> None:
+    """Read requests until stdin closes, then end the process."""
+    flags: dict[int, StopFlag] = {}
+    for line in requests:
+        try:
+            request = REQUESTS.decode(line)
+        except WireError as error:
+            send(_failure(None, error))
+            continue
+        if isinstance(request, Cancel):
+            # One that was answered long ago is stopped to no effect.
+            if request.id in flags:
+                flags[request.id].set()
+        elif isinstance(request, Generate):
+            flags[request.id] = StopFlag()
+            tasks.put((request, flags[request.id]))
+        else:
+            tasks.put((request, None))
+    os._exit(0)
+
+
+def main() -> None:
+    """Serve requests until stdin closes."""
+    # Ctrl-C reaches every process of the terminal; what it means is for the program at the other end to say.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    requests, events = take_stdio()
+    write = sender(EVENTS, events)
+
+    def send(event: Any) -> None:
+        try:
+            write(event)
+        except OSError:  # nobody listens any more
+            os._exit(0)
+
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(requests, tasks, send), name="requests", daemon=True).start()
+    worker = _Worker(send)
+    while True:
+        request, stop = tasks.get()
+        if stop is None:
+            worker.load(request)
+        else:
+            worker.generate(request, stop)
+
+
+if __name__ == "__main__":
+    main()
