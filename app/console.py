@@ -81,7 +81,7 @@ class Steps:
             self._bar.update(self._task, description=shown, completed=fraction, left=left)
             return
         before, shown = self._last
-        if description != before or fraction - shown >= 0.1:
+        if description != before or fraction - shown >= 0.1 or fraction >= 1 > shown:
             self._last = (description, fraction)
             note(f"{fraction:4.0%}  {description}{f' ({left})' if left else ''}")
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import traceback
-import types
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from app.errors import KnownError
+from app.interrupts import first_ctrl_c
 from app.places import Places
 
 if TYPE_CHECKING:
@@ -179,17 +177,10 @@ def reading(places: Places) -> Iterator[Store | None]:
 @contextlib.contextmanager
 def ctrl_c(stop: Callable[[], None], message: str) -> Iterator[None]:
     """Within it the first Ctrl-C shows ``message`` and calls ``stop``; the second one interrupts at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
-    def first(number: int, frame: types.FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def tell_and_stop() -> None:
         click.echo(message, err=True)
         stop()
 
-    former = signal.signal(signal.SIGINT, first)
-    try:
+    with first_ctrl_c(tell_and_stop):
         yield
-    finally:
-        signal.signal(signal.SIGINT, former)

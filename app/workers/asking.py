@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import KnownError
+from app.interrupts import first_ctrl_c
 from app.workers.chat import system_turn
 from app.workers.engine_client import AnswerEvent, AnswerSource, Died
 from engine.messages import ChatTurn, Failed, Finished, Sampling, Token, VoiceUse
@@ -40,29 +41,23 @@ def ask(
     heard: queue.SimpleQueue[AnswerEvent] = queue.SimpleQueue()
     number = engine.generate([system_turn(), ChatTurn("user", request)], voice, sampling, heard.put)
     pieces: list[str] = []
-    stopping = False
-    while True:
-        try:
-            # Waiting without an end could not be interrupted on Windows.
-            event = heard.get(timeout=0.2)
-        except queue.Empty:
-            continue
-        except KeyboardInterrupt:
-            if stopping:
-                raise
-            stopping = True
-            engine.cancel(number)
-            continue
-        match event:
-            case Token(text=text):
-                pieces.append(text)
-                if on_text is not None:
-                    on_text(text)
-            case Finished():
-                return Reply("".join(pieces), event)
-            case Failed(known=True):
-                raise KnownError(event.message)
-            case Failed():
-                raise RuntimeError(f"the engine failed:\n{event.message}")
-            case Died():
-                raise KnownError(f"The engine {event.reason} while it was answering. Try again.")
+    with first_ctrl_c(lambda: engine.cancel(number)):
+        while True:
+            try:
+                # Waiting without an end could not be interrupted on Windows.
+                event = heard.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            match event:
+                case Token(text=text):
+                    pieces.append(text)
+                    if on_text is not None:
+                        on_text(text)
+                case Finished():
+                    return Reply("".join(pieces), event)
+                case Failed(known=True):
+                    raise KnownError(event.message)
+                case Failed():
+                    raise RuntimeError(f"the engine failed:\n{event.message}")
+                case Died():
+                    raise KnownError(f"The engine {event.reason} while it was answering. Try again.")
