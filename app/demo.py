@@ -96,12 +96,12 @@ def _import_sample(store: Store) -> int:
 
 
 def _learnt_before(store: Store, places: Places) -> Voice | None:
-    from app.workers.voices import control_vector
+    from app.workers.voices import files_of
 
     for voice in store.voices():
         if voice.name == VOICE and not voice.out_of_date:
             try:
-                control_vector(places, voice)
+                files_of(places, voice)
             except KnownError:
                 return None
             return voice

@@ -1,4 +1,4 @@
-"""The full-precision model: read from a GGUF or a folder of safetensors, with additive edits on its blocks.
+"""The full-precision model: read from a GGUF or a folder of safetensors, with an `Edit` on its blocks.
 
 Goes in: token ids (from the engine's tokenizer, so that both see the same prompt). Comes out: hidden states
 and negative log-likelihoods, differentiable with respect to the edit.
@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from calibrate.edit import Edit
+
 # Tokens in one forward pass while tuning: bounds the memory of the saved activations (about 1.2 MB a token
-# for the default model in float32).
-MICRO_BATCH_TOKENS = 1024
+# for the default model in float32), and keeps them in the processor's cache; more is slower.
+MICRO_BATCH_TOKENS = 512
 
 
 class WeightsError(ValueError):
@@ -42,10 +44,10 @@ class Sample:
 
 
 class FullModel:
-    """A causal language model whose weights are frozen and whose blocks can be steered.
+    """A causal language model whose weights are frozen and whose blocks can be edited.
 
-    ``layer_count`` blocks of width ``hidden_size``; block n's output gets ``edit[n]`` added while `steered`
-    is in force, exactly where llama.cpp adds ``direction.n``.
+    ``layer_count`` blocks of width ``hidden_size``. While `steered` is in force, block n's MLP output gets
+    ``writes[n] @ reads[n] @ x`` added, and its output ``vectors[n]``, exactly where llama.cpp adds them.
     """
 
     def __init__(self, model: Any) -> None:
@@ -53,10 +55,11 @@ class FullModel:
         self._blocks = model.model.layers
         self.layer_count = len(self._blocks)
         self.hidden_size = int(model.config.hidden_size)
-        self._edit: Tensor | None = None
-        self._kept: list[Tensor] | None = None
+        self._edit: Edit | None = None
+        self._kept: tuple[list[Tensor], list[Tensor]] | None = None
         for number, block in enumerate(self._blocks):
-            block.register_forward_hook(self._hook(number))
+            block.mlp.register_forward_hook(self._mlp_hook(number))
+            block.register_forward_hook(self._block_hook(number))
 
     @classmethod
     def load(cls, weights: Path) -> FullModel:
@@ -82,34 +85,44 @@ class FullModel:
         return cls(model)
 
     @contextmanager
-    def steered(self, edit: Tensor | None) -> Iterator[None]:
-        """Add ``edit`` (layers, hidden) to the block outputs inside the with statement."""
+    def steered(self, edit: Edit | None) -> Iterator[None]:
+        """Put ``edit`` in force inside the with statement."""
         before, self._edit = self._edit, edit
         try:
             yield
         finally:
             self._edit = before
 
-    def answer_means(self, samples: Sequence[Sample]) -> Tensor:
-        """Residual output of every block, averaged over each answer's tokens: (samples, layers, hidden)."""
-        means = torch.zeros(len(samples), self.layer_count, self.hidden_size)
+    def mlp_matrix(self, layer: int) -> NDArray[np.float32]:
+        """The matrix ``ffn_down`` of block ``layer``, whose product is the MLP output: (hidden, inner)."""
+        found: NDArray[np.float32] = self._blocks[layer].mlp.down_proj.weight.detach().float().numpy()
+        return found
+
+    def answer_means(self, samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
+        """(MLP output, residual output) of every block, averaged over each answer's tokens.
+
+        Both (samples, layers, hidden), float32.
+        """
+        means = torch.zeros(2, len(samples), self.layer_count, self.hidden_size)
         with torch.no_grad():
             for batch in batches(samples, MICRO_BATCH_TOKENS * 4):
                 ids, answer = _padded([samples[index] for index in batch])
-                self._kept = []
+                weights = answer.float() / answer.sum(dim=1, keepdim=True)
+                self._kept = ([], [])
                 try:
                     self._model.model(ids, use_cache=False)
-                    stacked = torch.stack(self._kept, dim=1).float()  # (batch, layers, tokens, hidden)
+                    for place, kept in enumerate(self._kept):
+                        stacked = torch.stack(kept, dim=1).float()  # (batch, layers, tokens, hidden)
+                        means[place, batch] = torch.einsum("blth,bt->blh", stacked, weights)
                 finally:
                     self._kept = None
-                weights = answer.float() / answer.sum(dim=1, keepdim=True)
-                means[batch] = torch.einsum("blth,bt->blh", stacked, weights)
-        return means
+        return means[0], means[1]
 
-    def nll(self, samples: Sequence[Sample]) -> Tensor:
+    def nll(self, samples: Sequence[Sample], head: int | None = None) -> Tensor:
         """Sum of the negative log-likelihood (nats) over each answer's tokens: (samples,).
 
-        All samples go through in one forward pass; see `batches` for what fits.
+        With ``head`` a second column holds the sum over the first ``head`` of them: (samples, 2). All samples
+        go through in one forward pass; see `batches` for what fits.
         """
         ids, answer = _padded(samples)
         states = self._model.model(ids, use_cache=False).last_hidden_state
@@ -118,12 +131,16 @@ class FullModel:
         logits = self._model.lm_head(states[:, :-1][predicts]).float()
         losses = functional.cross_entropy(logits, ids[:, 1:][predicts], reduction="none")
         rows = predicts.nonzero()[:, 0]
-        return torch.zeros(len(samples)).index_add(0, rows, losses)
+        sums = torch.zeros(len(samples)).index_add(0, rows, losses)
+        if head is None:
+            return sums
+        early = torch.cat([torch.arange(len(sample.answer)) for sample in samples]) < head
+        return torch.stack([sums, torch.zeros(len(samples)).index_add(0, rows[early], losses[early])], dim=1)
 
     def nlls(
         self,
         samples: Sequence[Sample],
-        edit: Tensor | None,
+        edit: Edit | None,
         on_samples: Callable[[int], None] = lambda count: None,
     ) -> NDArray[np.float64]:
         """`nll` of every sample under ``edit``, without gradient: (samples,). ``on_samples`` counts them."""
@@ -134,13 +151,25 @@ class FullModel:
                 on_samples(len(batch))
         return found
 
-    def _hook(self, number: int) -> Any:
+    def _mlp_hook(self, number: int) -> Any:
+        def edit_output(_mlp: Any, _inputs: Any, output: Tensor) -> Tensor:
+            edit = self._edit
+            if edit is not None and edit.rank:
+                reads, writes = edit.reads[number].to(output.dtype), edit.writes[number].to(output.dtype)
+                output = output + output @ reads.T @ writes.T
+            if self._kept is not None:
+                self._kept[0].append(output)
+            return output
+
+        return edit_output
+
+    def _block_hook(self, number: int) -> Any:
         def steer(_block: Any, _inputs: Any, output: Any) -> Any:
             states = output[0] if isinstance(output, tuple) else output
             if self._edit is not None and number > 0:
-                states = states + self._edit[number].to(states.dtype)
+                states = states + self._edit.vectors[number].to(states.dtype)
             if self._kept is not None:
-                self._kept.append(states)
+                self._kept[1].append(states)
             return (states, *output[1:]) if isinstance(output, tuple) else states
 
         return steer

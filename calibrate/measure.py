@@ -17,17 +17,20 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
+from calibrate.edit import Edit
+from calibrate.export import VoiceFiles
 from calibrate.full_model import FullModel, Sample
 from calibrate.messages import Likeness
 from engine.score import scoring
-from engine.voicefile import Vector
 
 SCALES = (0.5, 0.75, 1.0, 1.25)
 # How far the engine's Δ may lie from full precision's on the same passages, nats per token. Quantisation noise
 # measures at about 0.01 on the default model; a vector applied to the wrong block or model at several tenths.
 TOLERANCE = 0.08
+# How far the two plain models may be apart, nats per token: a coarse quantisation may be 0.2 off its full weights,
+# another model differs by whole nats.
+WEIGHTS_TOLERANCE = 0.5
 _RESAMPLES = 1000
 
 
@@ -55,18 +58,18 @@ class Change:
 def change(
     model: FullModel,
     samples: Sequence[Sample],
-    edit: Tensor,
+    edit: Edit,
     on_samples: Callable[[int], None],
     plain: NDArray[np.float64] | None = None,
 ) -> Change:
-    """How ``edit`` (layers, hidden) changes the nll of every sample's answer. ``plain`` spares its half."""
+    """How ``edit`` changes the nll of every sample's answer. ``plain`` spares its half."""
     if plain is None:
         plain = model.nlls(samples, None, on_samples)
     return Change(answer_tokens(samples), plain, model.nlls(samples, edit, on_samples))
 
 
 def choose_scale(
-    model: FullModel, validation: Sequence[Sample], edit: Tensor, on_samples: Callable[[int], None]
+    model: FullModel, validation: Sequence[Sample], edit: Edit, on_samples: Callable[[int], None]
 ) -> tuple[float, dict[float, float]]:
     """The scale of ``edit`` that measures best on validation, and Δ at every scale tried (`SCALES`)."""
     plain = model.nlls(validation, None, on_samples)
@@ -88,19 +91,32 @@ def likeness(own: Change, others: Change, words_heldout: int) -> Likeness:
 
 
 def engine_change(
-    model_path: Path, samples: Sequence[Sample], edit: Vector, threads: int, on_samples: Callable[[int], None]
+    model_path: Path,
+    samples: Sequence[Sample],
+    files: VoiceFiles,
+    threads: int,
+    on_samples: Callable[[int], None],
 ) -> Change:
-    """The same measurement through llama.cpp on the quantised model, with ``edit`` as it is exported."""
-    longest = max(sample.length for sample in samples)
+    """The same measurement through llama.cpp on the quantised model, with the voice's files as exported."""
     sides: list[list[float]] = []
-    with scoring(model_path, longest, threads) as scorer:
-        for side in (None, edit):
-            scorer.steer(side)
+    with scoring(model_path, max(sample.length for sample in samples), threads) as scorer:
+        for vectors, adapter in ((None, None), (files.vectors(), files.adapter)):
+            scorer.steer(vectors, adapter)
             sides.append([])
             for sample in samples:
                 sides[-1].append(scorer.nll(sample.prompt, sample.answer))
                 on_samples(1)
     return Change(answer_tokens(samples), np.array(sides[0]), np.array(sides[1]))
+
+
+def weights_gap(model: FullModel, model_path: Path, samples: Sequence[Sample], threads: int) -> float:
+    """How far the plain model in ``model_path`` is from ``model`` on ``samples``, nats per token.
+
+    Near 0 where the two are the same model; the sign does not matter to whoever asks.
+    """
+    with scoring(model_path, max(sample.length for sample in samples), threads) as scorer:
+        engine = np.array([scorer.nll(sample.prompt, sample.answer) for sample in samples])
+    return float(np.abs(engine - model.nlls(samples, None)).sum() / answer_tokens(samples).sum())
 
 
 def answer_tokens(samples: Sequence[Sample]) -> NDArray[np.float64]:

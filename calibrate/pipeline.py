@@ -7,65 +7,44 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from calibrate.align import align
-from calibrate.export import export
-from calibrate.fabricate import ANSWER_TOKENS, drafts, fabricate
+from calibrate.edit import Edit
+from calibrate.export import VoiceFiles, export
+from calibrate.fabricate import drafts, fabricate
 from calibrate.full_model import FullModel, Sample
 from calibrate.insight import personal_insight
-from calibrate.measure import SCALES, TOLERANCE, Change, change, choose_scale, engine_change, likeness
-from calibrate.messages import (
-    InsightWritten,
-    Job,
-    JobPassage,
-    Learned,
-    Notice,
-    PairMade,
+from calibrate.measure import (
+    TOLERANCE,
+    WEIGHTS_TOLERANCE,
+    Change,
+    change,
+    choose_scale,
+    engine_change,
+    likeness,
+    weights_gap,
 )
+from calibrate.messages import InsightWritten, Job, JobPassage, Learned, Likeness, Notice, PairMade
+from calibrate.plan import ENGINE_CHECKS, PLANS
 from calibrate.progress import Clock
 from calibrate.quantised import Quantised
 from calibrate.queries import Queries, Query
 from calibrate.read import read
 from calibrate.references import reference_passages
-from calibrate.refine import Interrupted, Tuned, Tuning, tune
+from calibrate.refine import Interrupted, Tuned, Tuning, starting_edit, tune
 from calibrate.select import Split, evenly, representative, split
 from calibrate.text import Rarity
-from engine.voicefile import Provenance, Vector
+from engine.voicefile import Provenance
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What a budget buys: passages tuned on (each a history pair), insight pairs, pairs read for the
-    directions, passes at most, and how many passages each measurement looks at."""
-
-    pairs: int
-    insight_pairs: int
-    read: int
-    passes: int
-    validation: int
-    held_out: int
-    others: int
-
-    def to_score(self, validation: int) -> int:
-        """Passages scored in all while measuring."""
-        return (1 + len(SCALES)) * validation + 2 * (self.held_out + self.others + ENGINE_CHECKS)
-
-
-PLANS = {
-    "fast": Plan(pairs=64, insight_pairs=4, read=24, passes=2, validation=12, held_out=24, others=16),
-    "normal": Plan(pairs=160, insight_pairs=12, read=48, passes=4, validation=20, held_out=40, others=32),
-    "thorough": Plan(pairs=480, insight_pairs=32, read=96, passes=8, validation=32, held_out=80, others=64),
-}
 FEWEST_PASSAGES = 3
-ENGINE_CHECKS = 6
+# Samples on which the two models are compared before any of the slow work.
+_PROBES = 2
 
 
 class DisagreementError(ValueError):
@@ -91,50 +70,40 @@ class Run:
         job, plan, seed = self._job, self._plan, self._job.settings.seed
         self._at("select", 0, 1)
         parts = self._select()
-        chosen = representative(parts.train, plan.pairs)
-        self._clock = _clock_for(plan, len(chosen))
+        chosen = representative(parts.train, plan.passages)
+        self._clock = plan.clock(len(chosen))
         # The background that says which words carry content: nothing held out is in it.
         queries = Queries(Rarity(passage.text for passage in (*parts.train, *parts.validation)), seed)
         model = Quantised(Path(job.model_path))
-        pairs = self._fabricate(model, chosen, queries)
-
         ends = {document.passages[-1].id for document in job.documents if document.passages}
         tuning = [self._sample(model, queries.of(each.text), ends=each.id in ends) for each in chosen]
         validation = [
             self._sample(model, queries.of(each.text)) for each in evenly(parts.validation, plan.validation)
         ]
-        full = self._load_weights()
+        full = self._load_weights(model, tuning[:_PROBES])
+        pairs = self._fabricate(model, chosen[: plan.pairs], queries)
         tuned = self._refine(model, full, pairs, tuning, validation)
         self._scored, self._to_score = 0, plan.to_score(len(validation))
         scale, by_scale = choose_scale(full, validation, tuned.edit, self._count_scored)
-        edit: Vector = (tuned.edit * scale).numpy().astype(np.float32)
-        own, others, words = self._measure(model, full, queries, parts, torch.from_numpy(edit))
+        edit = tuned.edit * scale
+        own, others, words, without_vector = self._measure(model, full, queries, parts, edit)
         found = likeness(own, others, words)
-        self._check_engine(model, queries, parts, edit, own)
 
-        self._at("export", 0, 1)
-        provenance = Provenance(
-            voice=job.voice,
-            model_name=model.name,
-            model_sha256=model.sha256,
-            method="refined control vectors",
-            settings=json.dumps(vars(job.settings)),
-            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
-            pairs=len(pairs),
-            strength=1.0,
-            own=found.own,
-            others=found.others,
+        self._at("export", 0, 2)
+        files = export(
+            Path(job.output_dir), model.architecture, full, edit, self._provenance(model, found, len(pairs))
         )
-        path = export(Path(job.output_dir), model.architecture, edit, provenance)
+        self._at("export", 1, 2)
+        gap = self._check_engine(model, queries, parts, files, own)
         model.close()
-        self._at("export", 1, 1)
+        self._at("export", 2, 2)
         seconds = self._clock.finish()
         return Learned(
             pairs=len(pairs),
             seconds=round(seconds, 1),
             strength=1.0,
             likeness=found,
-            files={"control_vector": str(path)},
+            files=files.by_kind,
             report={
                 "seconds_by_stage": json.dumps(self._clock.seconds_by_stage),
                 "validation_by_pass": json.dumps([round(value, 4) for value in tuned.curve]),
@@ -142,10 +111,13 @@ class Run:
                     {str(key): round(value, 4) for key, value in by_scale.items()}
                 ),
                 "scale": json.dumps(scale),
-                "engine_minus_full_precision": json.dumps(round(self._engine_gap, 4)),
+                "rank": json.dumps(edit.rank),
+                "own_without_control_vector": json.dumps(round(without_vector, 4)),
+                "engine_minus_full_precision": json.dumps(round(gap, 4)),
                 "separation_by_layer": json.dumps(self._separation),
                 "passages": json.dumps(
                     {
+                        "tuned_on": len(chosen),
                         "train": len(parts.train),
                         "validation": len(parts.validation),
                         "held_out": len(parts.held_out),
@@ -153,6 +125,20 @@ class Run:
                 ),
                 "whole_documents_held_out": json.dumps(parts.whole_documents),
             },
+        )
+
+    def _provenance(self, model: Quantised, found: Likeness, pairs: int) -> Provenance:
+        return Provenance(
+            voice=self._job.voice,
+            model_name=model.name,
+            model_sha256=model.sha256,
+            method="refined control vectors and low-rank edit of the MLP output",
+            settings=json.dumps(vars(self._job.settings)),
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            pairs=pairs,
+            strength=1.0,
+            own=found.own,
+            others=found.others,
         )
 
     def _select(self) -> Split:
@@ -193,9 +179,16 @@ class Run:
         self._check()
         return pairs
 
-    def _load_weights(self) -> FullModel:
-        self._at("read", 0, 1)
-        return FullModel.load(Path(self._job.weights_path))
+    def _load_weights(self, model: Quantised, probes: Sequence[Sample]) -> FullModel:
+        """The full-precision model. Raises `DisagreementError` where it is another one than the engine's."""
+        full = FullModel.load(Path(self._job.weights_path))
+        same_shape = (full.hidden_size, full.layer_count) == (model.hidden_size, model.layer_count)
+        if not same_shape or not weights_gap(full, model.path, probes, model.threads) <= WEIGHTS_TOLERANCE:
+            raise DisagreementError(
+                f"The weights in {self._job.weights_path} and the model in {self._job.model_path} answer the same "
+                "text differently: they are not the same model. Give the two that belong together."
+            )
+        return full
 
     def _refine(
         self,
@@ -205,8 +198,8 @@ class Run:
         tuning: Sequence[Sample],
         validation: Sequence[Sample],
     ) -> Tuned:
-        shown = [pair for pair in pairs if pair.plain.strip()][: self._plan.read]
-        own, plain = read(
+        shown = [pair for pair in pairs if pair.plain.strip()]
+        readings = read(
             full,
             [model.sample(pair.query, pair.own) for pair in shown],
             [model.sample(pair.query, pair.plain) for pair in shown],
@@ -215,16 +208,17 @@ class Run:
         )
         self._check()
         self._at("align", 0, 1)
-        directions = align(own, plain)
+        directions = align(readings.own.residual, readings.plain.residual)
         self._separation = [round(float(share), 2) for share in directions.separation]
-        start = torch.from_numpy(directions.start)
-        start[0] = 0
+        how = Tuning(passes=self._plan.passes, seed=self._job.settings.seed)
+        vectors = torch.from_numpy(directions.start)
+        vectors[0] = 0
         tuned = tune(
             full,
             tuning,
             validation,
-            start,
-            Tuning(passes=self._plan.passes, seed=self._job.settings.seed),
+            starting_edit(vectors, how.rank, how.seed),
+            how,
             lambda done, total: self._at("refine", done, total),
             self._should_stop,
         )
@@ -233,33 +227,42 @@ class Run:
         return tuned
 
     def _measure(
-        self, model: Quantised, full: FullModel, queries: Queries, parts: Split, edit: Tensor
-    ) -> tuple[Change, Change, int]:
-        """The only place that reads the held-out share."""
+        self, model: Quantised, full: FullModel, queries: Queries, parts: Split, edit: Edit
+    ) -> tuple[Change, Change, int, float]:
+        """The only place that reads the held-out share.
+
+        Gives the change on own and on others' text, the words of the own one, and own's Δ without the
+        control vector: what a program gets that can load the adapter only.
+        """
         asked = [queries.of(each.text) for each in evenly(parts.held_out, self._plan.held_out)]
         writers = reference_passages()
         texts = [text for passages in writers.values() for text in passages]
         foreign = [queries.of(text) for text in evenly(texts, self._plan.others)]
-        own = change(full, [self._sample(model, query) for query in asked], edit, self._count_scored)
+        samples = [self._sample(model, query) for query in asked]
+        own = change(full, samples, edit, self._count_scored)
         others = change(full, [self._sample(model, query) for query in foreign], edit, self._count_scored)
-        return own, others, sum(len(query.answer.split()) for query in asked)
+        lone = replace(edit, vectors=torch.zeros_like(edit.vectors))
+        without_vector = change(full, samples, lone, self._count_scored, own.plain)
+        return own, others, sum(len(query.answer.split()) for query in asked), without_vector.per_token
 
     def _check_engine(
-        self, model: Quantised, queries: Queries, parts: Split, edit: Vector, own: Change
-    ) -> None:
-        """Repeat a part of the measurement through the engine; raises `DisagreementError` where the two differ."""
+        self, model: Quantised, queries: Queries, parts: Split, files: VoiceFiles, own: Change
+    ) -> float:
+        """Repeat a part of the measurement through the engine with the files as exported; how far the two
+        are apart. Raises `DisagreementError` where that is too far."""
         held = evenly(parts.held_out, self._plan.held_out)
         places = evenly(range(len(held)), ENGINE_CHECKS)
         samples = [self._sample(model, queries.of(held[place].text)) for place in places]
-        engine = engine_change(model.path, samples, edit, model.threads, self._count_scored)
+        engine = engine_change(model.path, samples, files, model.threads, lambda count: self._check())
         full = Change(own.tokens[places], own.plain[places], own.steered[places])
-        self._engine_gap = engine.per_token - full.per_token
-        if abs(self._engine_gap) > TOLERANCE:
+        gap = engine.per_token - full.per_token
+        if abs(gap) > TOLERANCE:
             raise DisagreementError(
                 f"The voice changes the model that writes by {engine.per_token:+.2f} nats per token, but the "
                 f"weights it was learnt on by {full.per_token:+.2f}. {self._job.weights_path} and "
                 f"{self._job.model_path} are probably not the same model; give the two that belong together."
             )
+        return gap
 
     def _count_scored(self, count: int) -> None:
         self._check()
@@ -275,20 +278,3 @@ class Run:
     def _check(self) -> None:
         if self._should_stop():
             raise Interrupted
-
-
-def _clock_for(plan: Plan, pairs: int) -> Clock:
-    """Expected seconds by stage on two slow cores; only their proportion matters."""
-    read = min(plan.read, pairs)
-    return Clock(
-        {
-            "select": 1.0,
-            "insight": 4.0,
-            "fabricate": (pairs + 2 * plan.insight_pairs) * ANSWER_TOKENS / 250,
-            "read": 6.0 + 0.3 * read,
-            "align": 1.0,
-            "refine": plan.passes * (0.6 * pairs + 0.2 * plan.validation),
-            "measure": 0.2 * plan.to_score(plan.validation) + 1.5 * ENGINE_CHECKS,
-            "export": 0.2,
-        }
-    )

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engine.batch import answer_many
-
 from calibrate.full_model import Sample
+from engine.batch import answer_many
 from engine.messages import ChatTurn, Sampling
 from engine.model import Model, processors
 from resources import read_text
@@ -32,6 +31,8 @@ class Quantised:
         self.sha256 = self._model.sha256
         self.name = self._model.name
         self.architecture = self._model.architecture
+        self.hidden_size = self._model.hidden_size
+        self.layer_count = self._model.layer_count
 
     def close(self) -> None:
         """Free the model."""

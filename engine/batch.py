@@ -12,10 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from engine.messages import ChatTurn, Sampling
 from engine.model import Model, groups, processors
-from engine.native import Context
+from engine.native import Adapter, Context
+from engine.voice import PLAIN, Steering
 from engine.writer import Writer
 
 PARALLEL = 8
@@ -42,8 +44,9 @@ def answer_many(
     on_done: Callable[[int, str], None],
     should_stop: Callable[[], bool],
     parallel: int = PARALLEL,
+    steering: Steering = PLAIN,
 ) -> None:
-    """Answer ``prompts`` with the plain model, ``parallel`` at a time; ``on_done(number, text)`` for each.
+    """Answer ``prompts``, ``parallel`` at a time, under ``steering``; ``on_done(number, text)`` for each.
 
     ``should_stop`` is asked before every computation; once true, no more answers come. The same ``seed``
     gives the same answers. Raises EngineError when a prompt is too long for the model.
@@ -56,7 +59,10 @@ def answer_many(
     free = list(range(min(parallel, len(asked))))
     filler = len(free)
     writing: list[_Answer] = []
+    adapter = Adapter(model.weights, Path(steering.adapter.path)) if steering.adapter is not None else None
     context = Context(model.weights, longest, threads=processors(), sequences=filler + 1)
+    context.steer(steering.vectors)
+    context.adapt(adapter, steering.strength)
 
     def draw(answer: _Answer, index: int) -> None:
         answer.text.append(answer.writer.draw(context, index))
@@ -91,6 +97,8 @@ def answer_many(
         for answer in writing:
             answer.writer.close()
         context.close()
+        if adapter is not None:
+            adapter.close()
 
 
 def _read(context: Context, tokens: Sequence[int], sequence: int) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
@@ -35,8 +36,6 @@ _BREAK = "\ufdd0"
 # A text too long loses turns until it fills this share of the room, so that the cut stays where it is for a while
 # and the turns behind it need not be read anew at each answer.
 _FILLED_AFTER_CUT = 0.75
-# What the template adds to a turn, in tokens; only used to choose where to cut.
-_FRAME = 8
 # The answer is given this share of the context at most when turns have to leave for it …
 _ANSWER_SHARE = 0.25
 # … and this many tokens at least; a message that leaves less room is too long.
@@ -60,6 +59,8 @@ class Chat:
         template = weights.metadata("tokenizer.chat_template")
         self._format = _formatter(template, weights) if template else None
         self._fallback = Jinja2ChatFormatter(FALLBACK, eos_token="", bos_token="")
+        # What the template adds to a turn, in tokens; only used to choose where to cut.
+        self._frame = self._measured_frame()
 
     def prompt(self, turns: Sequence[ChatTurn], context_tokens: int, max_tokens: int) -> Prompt:
         """The tokens that ask for an answer to the last of ``turns`` and leave room for it.
@@ -100,12 +101,12 @@ class Chat:
         if self._format is not None:
             for attempt in (turns, _without_system(turns)):
                 try:
-                    messages = [{"role": turn.role, "content": turn.content} for turn in attempt]
-                    return self._format(messages=messages).prompt, ()
+                    text = self._format(messages=_messages(attempt)).prompt
                 except Exception:  # a template is a program out of the model file: anything may fail
                     continue
-        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
-        return self._fallback(messages=messages).prompt, _FALLBACK_STOPS
+                if text:
+                    return text, ()
+        return self._fallback(messages=_messages(turns)).prompt, _FALLBACK_STOPS
 
     def _harmless(self, text: str) -> str:
         """``text`` with the names of control tokens broken in two."""
@@ -121,6 +122,12 @@ class Chat:
             if broken == text:
                 return text
             text = broken
+
+    def _measured_frame(self) -> int:
+        one = ChatTurn("user", "a")
+        three = [one, ChatTurn("assistant", "a"), one]
+        both = len(self._tokens(three)[0]) - len(self._tokens([one])[0])
+        return max(0, -(-both // 2) - len(self._weights.tokenize("a")))
 
     def _cut(self, system: Sequence[ChatTurn], exchanges: Sequence[Sequence[ChatTurn]], room: int) -> int:
         """The first exchange to keep.
@@ -139,7 +146,7 @@ class Chat:
         return first
 
     def _size(self, turns: Sequence[ChatTurn]) -> int:
-        return sum(len(self._weights.tokenize(turn.content)) + _FRAME for turn in turns)
+        return sum(len(self._weights.tokenize(turn.content)) + self._frame for turn in turns)
 
 
 def _formatter(template: str, weights: Weights) -> Jinja2ChatFormatter | None:
@@ -150,6 +157,11 @@ def _formatter(template: str, weights: Weights) -> Jinja2ChatFormatter | None:
         )
     except Exception:  # the sandbox' parser raises whatever a broken template makes it raise
         return None
+
+
+def _messages(turns: Sequence[ChatTurn]) -> list[Any]:
+    """``turns`` as a template knows them."""
+    return [{"role": turn.role, "content": turn.content} for turn in turns]
 
 
 def _without_system(turns: Sequence[ChatTurn]) -> list[ChatTurn]:

@@ -26,10 +26,14 @@ class ChatTurn:
 
 @dataclass(frozen=True)
 class VoiceUse:
-    """Which voice steers an answer: the path of its control-vector file, and how strongly (0 = not at all)."""
+    """Which voice steers an answer: the paths of its files, and how strongly (0 = not at all).
 
-    control_vector: str
+    A voice has a control vector, an adapter (see `engine.adapterfile`) or both; "" for the one it has not.
+    """
+
+    control_vector: str = ""
     strength: float = 1.0
+    adapter: str = ""
 
 
 @dataclass(frozen=True)

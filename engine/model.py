@@ -25,9 +25,9 @@ from engine.chat import Chat, Prompt
 from engine.errors import EngineError
 from engine.header import check_model_file
 from engine.messages import Sampling
-from engine.native import Context, Logits, Weights
+from engine.native import Adapter, Context, Logits, Weights
 from engine.stopping import StopFlag
-from engine.voice import PLAIN, Fit, Steering, Voices
+from engine.voice import PLAIN, FileVersion, Fit, Steering, Voices
 from engine.writer import Writer
 
 _FEWEST_TOGETHER = 2
@@ -53,9 +53,20 @@ class Model:
         self.context_tokens = context_tokens
         self.weights = weights
         self.chat = Chat(weights)
-        self.voices = Voices(Fit(self.name, sha256, self.architecture, self.hidden_size, self.layer_count))
+        inner = weights.metadata(f"{self.architecture}.feed_forward_length") or ""
+        self.voices = Voices(
+            Fit(
+                self.name,
+                sha256,
+                self.architecture,
+                self.hidden_size,
+                self.layer_count,
+                int(inner) if inner.isdecimal() else 0,  # some models list one for every block
+            )
+        )
         self._context = context
         self._steering = PLAIN
+        self._adapter: tuple[FileVersion, Adapter] | None = None  # the one loaded last, in force or not
         self._held: list[int] = []  # the tokens whose computation is in memory …
         self._together = 0  # … and how many of them, from the first on, were computed in groups
 
@@ -79,16 +90,33 @@ class Model:
     def close(self) -> None:
         """Free its memory."""
         self._context.close()
+        if self._adapter is not None:
+            self._adapter[1].close()
         self.weights.close()
 
     def steer(self, steering: Steering) -> None:
-        """Answer under ``steering`` from now on; under `PLAIN` no vector is in force."""
+        """Answer under ``steering`` from now on; under `PLAIN` neither vectors nor an adapter are in force.
+
+        Raises EngineError when the adapter cannot be loaded; then nothing has changed.
+        """
         if steering.key == self._steering.key:
             return
+        adapter = self._loaded(steering.adapter) if steering.adapter is not None else None
         self._context.steer(steering.vectors)
+        self._context.adapt(adapter, steering.strength)
         self._context.clear()
         self._held, self._together = [], 0
         self._steering = steering
+
+    def _loaded(self, version: FileVersion) -> Adapter:
+        """The adapter in ``version``; kept, so that another strength is no reload. The one before is freed."""
+        if self._adapter is None or self._adapter[0] != version:
+            adapter = Adapter(self.weights, Path(version.path))
+            if self._adapter is not None:
+                self._context.adapt(None)
+                self._adapter[1].close()
+            self._adapter = version, adapter
+        return self._adapter[1]
 
     def answer(self, prompt: Prompt, sampling: Sampling, stop: StopFlag | None = None) -> Answer:
         """The answer to ``prompt``, written while it is iterated. Setting ``stop`` ends it at once."""

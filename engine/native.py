@@ -4,7 +4,7 @@ This module stands on the functions of ``llama.h`` that llama-cpp-python exposes
 ``Llama`` class: that class cuts pieces of tokens at 32 bytes, refuses a model whose chat template is broken, and
 knows one sequence only.
 
-Goes in: a GGUF file, token ids, vectors to add. Comes out: token ids and logits. `NativeError` says what
+Goes in: a GGUF file, token ids, vectors to add, adapters. Comes out: token ids and logits. `NativeError` says what
 llama.cpp refused, in its own words; a file it cannot load is an `EngineError`.
 """
 
@@ -149,6 +149,30 @@ class Weights:
         return bool(llama.llama_vocab_get_add_bos(self._vocabulary))
 
 
+class Adapter:
+    """A low-rank edit of the weights, in memory; `Context.adapt` puts it in force."""
+
+    def __init__(self, weights: Weights, path: Path) -> None:
+        """Load ``path``, a file that `engine.adapterfile` has found sound.
+
+        Raises EngineError with llama.cpp's reason when it does not fit ``weights``.
+        """
+        _complaints.clear()
+        self._weights = weights
+        self.handle = llama.llama_adapter_lora_init(weights.handle, os.fsencode(path))
+        if not self.handle:
+            raise EngineError(
+                f"The voice file {path} cannot be used with this model: {_last_complaint()}. "
+                "Choose the model it was made for, or learn the voice again."
+            )
+
+    def close(self) -> None:
+        """Free it. No context has it in force any more; closing the weights has freed it already."""
+        if self.handle and self._weights.handle:
+            llama.llama_adapter_lora_free(self.handle)
+        self.handle = None
+
+
 class Context:
     """Memory for ``sequences`` texts of ``tokens`` tokens each, and the computation on them.
 
@@ -205,6 +229,19 @@ class Context:
             refused = llama.llama_set_adapter_cvec(self.handle, pointer, data.size, width, 1, rows)
         if refused:
             raise NativeError(f"the control vector was refused: {_last_complaint()}")
+
+    def adapt(self, adapter: Adapter | None, scale: float = 1.0) -> None:
+        """Compute with the weights as ``scale`` times ``adapter`` edits them; None: as they are."""
+        if adapter is None:
+            refused = llama.llama_set_adapters_lora(self.handle, None, 0, None)
+        else:
+            adapters = (llama.llama_adapter_lora_p_ctypes * 1)(
+                ctypes.cast(adapter.handle, llama.llama_adapter_lora_p_ctypes)
+            )
+            scales = (ctypes.c_float * 1)(scale)
+            refused = llama.llama_set_adapters_lora(self.handle, adapters, 1, scales)
+        if refused:
+            raise NativeError(f"the adapter was refused: {_last_complaint()}")
 
     def add(self, tokens: Sequence[int], position: int, sequence: int = 0, *, scored: bool = False) -> int:
         """Put ``tokens`` into the next computation, from ``position`` on in ``sequence``.

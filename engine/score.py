@@ -1,6 +1,7 @@
 """How likely the model, plain or steered, finds a given answer: the measure behind likeness.
 
-Goes in: prompt and answer as token ids, and additive vectors. Comes out: negative log-likelihood in nats.
+Goes in: prompt and answer as token ids, additive vectors and an adapter file. Comes out: negative log-likelihood in
+nats.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.native import Context, Logits, Weights
+from engine.adapterfile import read_low_rank_edit
+from engine.native import Adapter, Context, Logits, Weights
 from engine.voicefile import Vector
 
 
@@ -20,18 +22,35 @@ class Scorer:
 
     def __init__(self, weights: Weights, tokens: int, threads: int) -> None:
         """``tokens``: of the longest sample, prompt and answer. Raises EngineError without the memory."""
+        self._weights = weights
         self._context = Context(weights, tokens, threads=threads)
+        self._adapter: Adapter | None = None
 
     def close(self) -> None:
-        """Free the context; the weights stay."""
+        """Free the context and the adapter; the weights stay."""
         self._context.close()
+        self._drop_adapter()
 
-    def steer(self, edit: Vector | None) -> None:
-        """Add ``edit`` (layers, hidden) to the block outputs from now on; None = the plain model.
+    def steer(self, edit: Vector | None, adapter: Path | None = None) -> None:
+        """From now on add ``edit`` (layers, hidden) to the block outputs, and edit the weights by ``adapter``.
 
-        Row 0 is ignored: llama.cpp cannot steer block 0.
+        None for both = the plain model. Row 0 of ``edit`` is ignored: llama.cpp cannot steer block 0.
+        ``adapter`` is a file as `engine.adapterfile` writes it, in force with scale 1. Raises EngineError when it
+        is none, or does not fit the model; then nothing has changed.
         """
+        loaded = None
+        if adapter is not None:
+            read_low_rank_edit(adapter)  # llama.cpp is shown nothing that this does not let through
+            loaded = Adapter(self._weights, adapter)
         self._context.steer(None if edit is None else edit[1:])
+        self._context.adapt(loaded)
+        self._drop_adapter()
+        self._adapter = loaded
+
+    def _drop_adapter(self) -> None:
+        if self._adapter is not None:
+            self._adapter.close()
+            self._adapter = None
 
     def logits(self, prompt: Sequence[int], answer: Sequence[int]) -> Logits:
         """The logits that predict each token of ``answer``: (answer tokens, vocabulary)."""

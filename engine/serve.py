@@ -148,11 +148,11 @@ def main() -> None:
     threading.Thread(target=_listen, args=(requests, tasks, send), name="requests", daemon=True).start()
     worker = _Worker(send)
     while True:
-        request, stop = tasks.get()
-        if stop is None:
-            worker.load(request)
+        task = tasks.get()
+        if task[1] is None:
+            worker.load(task[0])
         else:
-            worker.generate(request, stop)
+            worker.generate(*task)
 
 
 if __name__ == "__main__":

@@ -1,43 +1,65 @@
-"""A voice put on a model: read its file, check that it was made for this model, scale it, hand it to the context.
+"""A voice put on a model: read its files, check that they were made for this model, say how strongly they work.
 
 Goes in: a `VoiceUse` and what is known of the model. Comes out: a `Steering`, or `PLAIN` where nothing is to be
-added. Adding happens at the output of block N, x ← x + strength · direction_N; the strength is folded into the
-vectors, so changing it is one call and no reload.
+changed. Of a control vector strength · direction_N is added to the output of block N; the strength is folded into
+the vectors. Of an adapter strength · B·A is added to a matrix of block N; the strength is its scale. So changing the
+strength is one call and no reload.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from engine.adapterfile import LowRankEdit, read_low_rank_edit
 from engine.errors import EngineError
 from engine.messages import VoiceUse
 from engine.voicefile import ControlVector, Vector, read_control_vector
 
+File = TypeVar("File", ControlVector, LowRankEdit)
+
 
 @dataclass(frozen=True)
 class Fit:
-    """What a voice has to fit: a model by name, hash of its file, architecture, hidden size and blocks."""
+    """What a voice has to fit: a model by name, hash of its file, architecture, sizes and number of blocks.
+
+    ``inner_size``: width of its MLP; 0 where the model does not say.
+    """
 
     name: str
     sha256: str
     architecture: str
     hidden_size: int
     layer_count: int
+    inner_size: int = 0
+
+
+class FileVersion(NamedTuple):
+    """A file as it was at some time."""
+
+    path: str
+    changed_ns: int
+    size: int
 
 
 @dataclass(frozen=True, eq=False)
 class Steering:
-    """What is added to the blocks: ``vectors`` (layers - 1, hidden), first row block 1; None adds nothing.
+    """What is added to the blocks, and to their matrices.
 
-    Two steerings are the same when their ``key`` is: the file as it was when read, and the strength.
+    ``vectors`` (layers - 1, hidden), first row block 1, strength included; None adds nothing. ``adapter``: a
+    file found to fit the model, in force with the scale ``strength``; None edits nothing. Two steerings are the
+    same when their ``key`` is: the files as they were when read, and the strength.
     """
 
-    key: tuple[str, int, int, float] | None
+    key: tuple[FileVersion | None, FileVersion | None, float] | None
     vectors: Vector | None
+    adapter: FileVersion | None = None
+    strength: float = 1.0
 
 
 PLAIN = Steering(None, None)
@@ -48,34 +70,49 @@ class Voices:
 
     def __init__(self, fit: Fit) -> None:
         self._fit = fit
-        self._read: dict[tuple[str, int, int], ControlVector] = {}
+        self._vectors: dict[str, tuple[FileVersion, ControlVector]] = {}
+        self._edits: dict[str, tuple[FileVersion, LowRankEdit]] = {}
 
     def steering(self, use: VoiceUse | None) -> Steering:
-        """The steering for ``use``. Raises EngineError when its file is no voice, or one for another model."""
+        """The steering for ``use``. Raises EngineError when a file is no voice, or one for another model."""
         if use is None or use.strength == 0:
             return PLAIN
         if not math.isfinite(use.strength):
             raise EngineError(f"A voice cannot have the strength {use.strength}. Choose a number such as 1.")
-        path = Path(use.control_vector)
+        if not (use.control_vector or use.adapter):
+            raise EngineError("The voice has no file. Learn the voice again.")
+        vectors = vector_version = adapter_version = None
+        if use.control_vector:
+            vector_version, vector = self._read(use.control_vector, self._vectors, read_control_vector)
+            rows = vector.flat(self._fit.layer_count).reshape(-1, self._fit.hidden_size)
+            vectors = rows * np.float32(use.strength)
+        if use.adapter:
+            adapter_version, _ = self._read(use.adapter, self._edits, read_low_rank_edit)
+        key = (vector_version, adapter_version, use.strength)
+        return Steering(key, vectors, adapter_version, use.strength)
+
+    def _read(
+        self, name: str, known: dict[str, tuple[FileVersion, File]], read: Callable[[Path], File]
+    ) -> tuple[FileVersion, File]:
+        """The file called ``name`` as it is now, read unless that version of it is ``known``."""
+        path = Path(name)
         try:
             status = path.stat()
         except OSError as error:
             raise EngineError(
                 f"The voice file {path} cannot be read: {error.strerror or error}. Learn the voice again."
             ) from error
-        version = (str(path), status.st_mtime_ns, status.st_size)
-        if version not in self._read:
-            vector = read_control_vector(path)
-            check_fit(vector, self._fit, path)
-            self._read[version] = vector
-        flat = self._read[version].flat(self._fit.layer_count)
-        vectors = flat.reshape(self._fit.layer_count - 1, self._fit.hidden_size)
-        return Steering((*version, use.strength), vectors * np.float32(use.strength))
+        version = FileVersion(name, status.st_mtime_ns, status.st_size)
+        if name not in known or known[name][0] != version:
+            content = read(path)
+            check_fit(content, self._fit, path)
+            known[name] = version, content
+        return known[name]
 
 
-def check_fit(vector: ControlVector, fit: Fit, path: Path) -> None:
-    """Raise EngineError, naming the model ``vector`` was made for, unless it is the one described by ``fit``."""
-    made = vector.provenance
+def check_fit(file: ControlVector | LowRankEdit, fit: Fit, path: Path) -> None:
+    """Raise EngineError, naming the model ``file`` was made for, unless it is the one described by ``fit``."""
+    made = file.provenance
     voice = f"The voice “{made.voice}”" if made is not None else f"The voice in {path}"
     advice = f"Choose that model, or learn the voice for {fit.name}."
     if made is not None and made.model_sha256 and made.model_sha256 != fit.sha256:
@@ -85,19 +122,24 @@ def check_fit(vector: ControlVector, fit: Fit, path: Path) -> None:
                 "Use the file it was made for, or learn the voice again."
             )
         raise EngineError(f"{voice} was made for the model {made.model_name}, not for {fit.name}. {advice}")
-    maker = made.model_name if made is not None else f"a model of the kind {vector.architecture or 'unknown'}"
-    if vector.architecture != fit.architecture:
+    maker = made.model_name if made is not None else f"a model of the kind {file.architecture or 'unknown'}"
+    if file.architecture != fit.architecture:
         raise EngineError(
-            f"{voice} was made for {maker} ({vector.architecture or 'unknown'}), "
+            f"{voice} was made for {maker} ({file.architecture or 'unknown'}), "
             f"not for {fit.name} ({fit.architecture}). {advice}"
         )
-    if vector.hidden_size != fit.hidden_size:
+    if file.hidden_size != fit.hidden_size:
         raise EngineError(
-            f"{voice} was made for {maker} with hidden size {vector.hidden_size}, "
+            f"{voice} was made for {maker} with hidden size {file.hidden_size}, "
             f"not for {fit.name} with {fit.hidden_size}. {advice}"
         )
-    if max(vector.directions) >= fit.layer_count:
+    if file.last_layer >= fit.layer_count:
         raise EngineError(
-            f"{voice} was made for {maker} with more than {max(vector.directions)} blocks, "
+            f"{voice} was made for {maker} with more than {file.last_layer} blocks, "
             f"not for {fit.name} with {fit.layer_count}. {advice}"
+        )
+    if isinstance(file, LowRankEdit) and fit.inner_size and file.inner_size != fit.inner_size:
+        raise EngineError(
+            f"{voice} was made for {maker} with MLPs of width {file.inner_size}, "
+            f"not for {fit.name} with {fit.inner_size}. {advice}"
         )

@@ -33,7 +33,8 @@ class Vocabulary:
             raise WireError(f"{name} is not a message of this pipe")
         values: Any = message  # whose class is in the vocabulary, hence a dataclass
         fields = {"is": name, **dataclasses.asdict(values)}
-        return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+        return text.encode(errors="surrogatepass") + b"\n"  # file names that are no UTF-8 hold surrogates
 
     def decode(self, line: bytes) -> Any:
         """The message in ``line``. Raises WireError where it is none."""
@@ -41,12 +42,15 @@ class Vocabulary:
             fields = json.loads(line)
             kind = self._kinds[fields.pop("is")]
             return _build(kind, fields)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise WireError(f"not a message: {line[:200]!r} ({error})") from error
 
 
 def _build(kind: Any, value: Any) -> Any:
-    """``value`` (from JSON) as the annotated type ``kind``: dataclasses, tuples, dicts, optionals, scalars."""
+    """``value`` (from JSON) as the annotated type ``kind``: dataclasses, tuples, dicts, optionals, scalars.
+
+    Raises TypeError (or what a missing or unknown field makes a dataclass raise) where it is none.
+    """
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         if value is None:
@@ -55,6 +59,7 @@ def _build(kind: Any, value: Any) -> Any:
         return _build(inner, value)
     if origin is tuple:
         item = typing.get_args(kind)[0]
+        _expect(list, value)
         return tuple(_build(item, each) for each in value)
     if origin is dict:
         item = typing.get_args(kind)[1]
@@ -62,9 +67,16 @@ def _build(kind: Any, value: Any) -> Any:
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
         hints = typing.get_type_hints(kind)
         return kind(**{name: _build(hints[name], each) for name, each in value.items()})
-    if kind is float and isinstance(value, int):
+    if kind is float and type(value) is int:
         return float(value)
+    if kind in (str, int, float, bool):
+        _expect(kind, value)
     return value
+
+
+def _expect(kind: type, value: Any) -> None:
+    if type(value) is not kind:
+        raise TypeError(f"{value!r:.60} is not of type {kind.__name__}")
 
 
 def take_stdio() -> tuple[BinaryIO, BinaryIO]:

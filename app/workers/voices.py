@@ -55,30 +55,40 @@ def use_of(
             f"The voice {found.name!r} was learnt on {learnt_on.name}. Leave the model out, "
             f"or learn the voice again on {find_model(model).name}."
         )
-    file = control_vector(places, found)
-    return learnt_on, VoiceUse(str(file), strength) if strength > 0 else None
+    files = files_of(places, found)
+    if strength == 0:
+        return learnt_on, None
+    return learnt_on, VoiceUse(
+        control_vector=str(files.get("control_vector", "")),
+        adapter=str(files.get("adapter", "")),
+        strength=strength,
+    )
 
 
 def files_of(places: Places, voice: Voice) -> dict[str, Path]:
-    """The files of ``voice`` by kind; the store knows them relative to the voices folder."""
+    """The files of ``voice`` by kind (``control_vector``, ``adapter``), all of which are there.
+
+    Raises KnownError naming the one that is not there any more.
+    """
+    files = _recorded(places, voice)
+    for path in files.values():
+        if not path.is_file():
+            raise KnownError(
+                f"A file of the voice {voice.name!r} is missing ({path}). Learn the voice again: "
+                "the fabricated pairs are kept, so it is quick."
+            )
+    return files
+
+
+def _recorded(places: Places, voice: Voice) -> dict[str, Path]:
+    """The store knows the files relative to the voices folder."""
     return {kind: places.voices / name for kind, name in voice.files.items()}
-
-
-def control_vector(places: Places, voice: Voice) -> Path:
-    """The control-vector file of ``voice``. Raises KnownError when it is not there any more."""
-    file = files_of(places, voice).get("control_vector")
-    if file is None or not file.is_file():
-        raise KnownError(
-            f"The file of the voice {voice.name!r} is missing{f' ({file})' if file else ''}. Learn the voice "
-            f"again: the fabricated pairs are kept, so it is quick."
-        )
-    return file
 
 
 def sweep(store: Store, places: Places) -> None:
     """Remove the files in the voices folder that no voice has: of voices deleted or learnt again, and of runs
     that were killed. For the program that writes, while no run is under way."""
-    kept = {path.parent for voice in store.voices() for path in files_of(places, voice).values()}
+    kept = {path.parent for voice in store.voices() for path in _recorded(places, voice).values()}
     for folder in places.voices.iterdir():
         if folder not in kept and folder.name.startswith((RUN, WORKSHOP)):
             shutil.rmtree(folder, ignore_errors=True)

@@ -11,7 +11,9 @@ from calibrate.queries import Queries
 from calibrate.text import Rarity
 
 PASSAGES = [
-    JobPassage(n, f"Letter {n}. The ferry was late and the harbour master sent number {n} word of it by his dog.")
+    JobPassage(
+        n, f"Letter {n}. The ferry was late and the harbour master sent number {n} word of it by his dog."
+    )
     for n in range(6)
 ]
 
@@ -51,7 +53,9 @@ def wanted(writer: Scribe, insight: str = "Brief and nautical.", seed: int = 0) 
     return drafts(PASSAGES, queries().of, writer, insight, 2, seed)
 
 
-def make(writer: Scribe, made: dict[str, PairMade], stop_after: int = 10**9) -> tuple[list[PairMade], list[PairMade]]:
+def make(
+    writer: Scribe, made: dict[str, PairMade], stop_after: int = 10**9
+) -> tuple[list[PairMade], list[PairMade]]:
     sent: list[PairMade] = []
     pairs = fabricate(writer, wanted(writer), made, 0, sent.append, lambda: len(sent) >= stop_after)
     return pairs, sent
