@@ -24,6 +24,8 @@ from calibrate.edit import Edit
 # Tokens in one forward pass while tuning: bounds the memory of the saved activations (about 1.2 MB a token
 # for the default model in float32), and keeps them in the processor's cache; more is slower.
 MICRO_BATCH_TOKENS = 512
+# Lengths are rounded up to this: the matrix library keeps a plan, and memory for it, for every shape it has met.
+_LENGTH_STEP = 32
 
 
 class WeightsError(ValueError):
@@ -206,11 +208,11 @@ def fastest_dtype() -> torch.dtype:
 
 
 def _padded(samples: Sequence[Sample]) -> tuple[Tensor, Tensor]:
-    """(ids, is-answer mask), each (samples, longest), padded on the right.
+    """(ids, is-answer mask), each (samples, longest), padded on the right to a multiple of `_LENGTH_STEP`.
 
     No attention mask is needed: a token sees only those before it, and the padding comes after all of them.
     """
-    longest = max(sample.length for sample in samples)
+    longest = -(-max(sample.length for sample in samples) // _LENGTH_STEP) * _LENGTH_STEP
     ids = torch.zeros(len(samples), longest, dtype=torch.long)
     answer = torch.zeros(len(samples), longest, dtype=torch.bool)
     for row, sample in enumerate(samples):

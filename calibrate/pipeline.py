@@ -208,16 +208,14 @@ class Run:
         )
         self._check()
         self._at("align", 0, 1)
-        directions = align(readings.own.residual, readings.plain.residual)
+        directions = align(readings.own.mlp, readings.plain.mlp, self._job.settings.seed)
         self._separation = [round(float(share), 2) for share in directions.separation]
         how = Tuning(passes=self._plan.passes, seed=self._job.settings.seed)
-        vectors = torch.from_numpy(directions.start)
-        vectors[0] = 0
         tuned = tune(
             full,
             tuning,
             validation,
-            starting_edit(vectors, how.rank, how.seed),
+            starting_edit((directions.theta_p, directions.theta_n), how.rank, how.seed),
             how,
             lambda done, total: self._at("refine", done, total),
             self._should_stop,

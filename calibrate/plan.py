@@ -47,9 +47,9 @@ class Plan:
 
 
 PLANS = {
-    "fast": Plan(passages=96, pairs=24, insight_pairs=4, passes=2, validation=12, held_out=24, others=18),
-    "normal": Plan(passages=320, pairs=64, insight_pairs=12, passes=3, validation=20, held_out=40, others=36),
+    "fast": Plan(passages=100, pairs=24, insight_pairs=4, passes=2, validation=12, held_out=24, others=18),
+    "normal": Plan(passages=320, pairs=64, insight_pairs=12, passes=2, validation=20, held_out=40, others=36),
     "thorough": Plan(
-        passages=1000, pairs=128, insight_pairs=32, passes=4, validation=32, held_out=80, others=72
+        passages=1000, pairs=128, insight_pairs=32, passes=3, validation=32, held_out=80, others=72
     ),
 }

@@ -26,7 +26,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from calibrate.edit import Edit
 from calibrate.full_model import MICRO_BATCH_TOKENS, FullModel, Sample, batches
@@ -120,15 +122,20 @@ def tune(
     return Tuned(kept, tuple(curve), tuple(notes))
 
 
-def starting_edit(vectors: torch.Tensor, rank: int, seed: int) -> Edit:
-    """Where tuning begins: ``vectors`` (layers, hidden), and a low-rank edit that changes nothing yet.
+def starting_edit(directions: Sequence[NDArray[np.float32]], rank: int, seed: int) -> Edit:
+    """Where tuning begins: an edit that changes nothing yet, but reads along ``directions``.
 
-    A is random and B zero (as LoRA begins, arXiv 2106.09685), so that B finds a gradient at once.
+    ``directions``: unit vectors by block, each (layers, hidden) – θp and θn of the MLP output. They are the first
+    rows of A, up to ``rank``; the others are random and of unit length on average. B and v are zero (as LoRA
+    begins, arXiv 2106.09685). Beginning with the directions in force instead ends worse: they move every state far,
+    and tuning spends its passes on the way back.
     """
-    layers, hidden = vectors.shape
+    layers, hidden = directions[0].shape
     noise = torch.Generator().manual_seed(seed)
     reads = torch.randn(layers, rank, hidden, generator=noise) / math.sqrt(hidden)
-    return Edit(vectors.float(), reads, torch.zeros(layers, hidden, rank))
+    for row, direction in enumerate(directions[:rank]):
+        reads[:, row] = torch.from_numpy(direction)
+    return Edit(torch.zeros(layers, hidden), reads, torch.zeros(layers, hidden, rank))
 
 
 def mean_nll(model: FullModel, samples: Sequence[Sample], edit: Edit | None) -> float:

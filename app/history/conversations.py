@@ -48,8 +48,8 @@ class Conversations:
             db.execute("UPDATE conversation SET title = ? WHERE id = ?", [storable(title), conversation_id])
 
     def delete_conversation(self, conversation_id: int) -> None:
-        """Delete the conversation with all its messages."""
-        with self._database.write() as db:
+        """Delete the conversation with all its messages, leaving nothing of their text in the file."""
+        with self._database.erase() as db:
             db.execute("DELETE FROM conversation WHERE id = ?", [conversation_id])
 
     def messages(self, conversation_id: int) -> list[Message]:

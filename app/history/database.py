@@ -21,6 +21,8 @@ from app.history.migrations import APPLICATION_ID, MIGRATIONS, names, pending
 from app.history.tables import Tables
 
 _BUSY_SECONDS = 10.0
+# How long emptying the log waits for another program that is reading: it is seen to again when the file is closed.
+_READER_MILLISECONDS = 500
 
 
 class Database:
@@ -73,6 +75,20 @@ class Database:
         with self._lock, _told(self.path), self._db.atomic():
             yield self._db
 
+    @contextlib.contextmanager
+    def erase(self) -> Iterator[Tables]:
+        """The connection in a transaction that takes something out: when the block ends, none of it is left in
+        the file, nor in its log, unless another program is reading there; then it is when the file is closed."""
+        with self._lock:
+            with self.write() as db:
+                yield db
+            with _told(self.path):
+                db.execute(f"PRAGMA busy_timeout = {_READER_MILLISECONDS}")
+                try:
+                    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                finally:
+                    db.execute(f"PRAGMA busy_timeout = {int(_BUSY_SECONDS * 1000)}")
+
     def close(self) -> None:
         """Close the file. What was written is in it already."""
         with self._lock:
@@ -92,6 +108,8 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         f"file:{quote(str(path))}?mode={mode}", uri=True, timeout=_BUSY_SECONDS, check_same_thread=False
     )
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is deleted is overwritten: a person who takes their writing out wants it gone from the disk.
+    connection.execute("PRAGMA secure_delete = ON")
     return connection
 
 

@@ -108,17 +108,17 @@ class _Files:
         """Each file as it was met, and its absolute path without links."""
         found: list[tuple[Path, Path]] = []
         for path in paths:
-            for each in self._at(path.expanduser().absolute()):
+            for each in self._at(_at_home(path).absolute()):
                 found.append(each)
                 if should_stop():
                     return found
         return found
 
     def _at(self, path: Path) -> Iterator[tuple[Path, Path]]:
-        if path.is_dir():
+        if _is_folder(path):
             yield from self._in(path)
-        elif not os.path.lexists(path):
-            self._skipped.append(Skipped(path, "is not there"))
+        elif (reason := _out_of_reach(path)) is not None:
+            self._skipped.append(Skipped(path, reason))
         elif readers.kind_of(path) is None:
             reads = ", ".join(readers.SUFFIXES)
             self._skipped.append(Skipped(path, f"is of a kind Idiolect does not read; it reads {reads}"))
@@ -132,12 +132,11 @@ class _Files:
             with os.scandir(folder) as listing:
                 entries = [entry for entry in listing if not _is_hidden(entry)]
         except OSError as error:
-            reason = f"cannot be opened ({error.strerror or error}); check its permissions"
-            self._skipped.append(Skipped(folder, reason))
+            self._skipped.append(Skipped(folder, _closed(error)))
             return
         for entry in sorted(entries, key=lambda entry: natural_key(entry.name)):
             path = Path(entry.path)
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from self._in(path)
             elif readers.kind_of(path) is not None and (resolved := self._first_time(path)) is not None:
                 yield path, resolved
@@ -153,6 +152,36 @@ class _Files:
             return None
         self._seen.add(resolved)
         return resolved
+
+
+def _at_home(path: Path) -> Path:
+    """The path with the person's folder for ~, where that means one: a file's name may begin with it too."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def _out_of_reach(path: Path) -> str | None:
+    """Why there is nothing at ``path`` to be had; None where there is something."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # a value error: no path at all
+        return "is not there"
+    except OSError as error:
+        return _closed(error)
+    return None
+
+
+def _closed(error: OSError) -> str:
+    return f"cannot be opened ({error.strerror or error}); check its permissions"
+
+
+def _is_folder(path: Path | os.DirEntry[str]) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # links in a circle, or what may not be looked at
+        return False
 
 
 def _is_hidden(entry: os.DirEntry[str]) -> bool:

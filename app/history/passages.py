@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from app.history.prose import is_prose, without_fences
+from app.history.prose import is_prose, without_fences, without_quotations
 from app.history.sentences import sentence_ends
 from app.history.textwork import count_words
 
@@ -23,7 +23,8 @@ _COMFORTABLE_WORDS = 130
 _AT_PARAGRAPH, _AT_LINE, _AT_SENTENCE, _AT_CLAUSE, _AT_WORD = 0.0, 3.0, 6.0, 12.0, 15.0
 
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*)+")
-_CLAUSE_END = re.compile(r"(?<=[;:,—–])\s+|\s+(?=[—–])|(?<=[、，；：])")
+# Looking back keeps a long run of blanks from being tried from each of them on.
+_CLAUSE_END = re.compile(r"(?<=[;:,—–])\s+|(?<!\s)\s+(?=[—–])|(?<=[、，；：])")
 _SPACE = re.compile(r"\s+")
 # The longest stretch without a space that is taken for words at all.
 _LONGEST_WORD = 400
@@ -42,11 +43,11 @@ class _Unit:
 def cut(text: str) -> list[str]:
     """The passages of ``text``, in order; paragraphs in them are apart by an empty line.
 
-    Paragraphs that are no prose are left out. Text of fewer than 25 words gives none.
+    Paragraphs that are no prose are left out, and so are quotations. Text of fewer than 25 words gives none.
     """
     units = [
         unit
-        for paragraph in _BLANK_LINES.split(without_fences(text))
+        for paragraph in _BLANK_LINES.split(without_quotations(without_fences(text)))
         if is_prose(paragraph)
         for unit in _units(paragraph.strip(), "\n\n", _AT_PARAGRAPH)
     ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _FENCED = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[`~]*[ \t]*$|\Z)", re.MULTILINE | re.DOTALL)
+_QUOTED = re.compile(r"^[ \t]*>.*$", re.MULTILINE)
+_MARKED_HEADING = re.compile(r"[ \t]*#{1,6}[ \t]\S.*")
 _URL = re.compile(r"(?:https?://|www\.)\S+", re.IGNORECASE)
 _CODE_SIGN = re.compile(r"[{}<>=|\\#$^&*+~_;()\[\]/@]")
 _WORD = re.compile(r"[^\W\d_]{2,}|[^\W\d_](?=[\s'’.,])")
@@ -21,9 +23,16 @@ def without_fences(text: str) -> str:
     return _FENCED.sub("\n\n", text) if "```" in text or "~~~" in text else text
 
 
+def without_quotations(text: str) -> str:
+    """``text`` without lines marked with > as somebody else's words, as mail and Markdown do."""
+    return _QUOTED.sub("", text) if ">" in text else text
+
+
 def is_prose(paragraph: str) -> bool:
     """Whether a paragraph is made of sentences, or of parts of a letter, rather than of numbers, signs,
-    addresses of web pages, code, or a heading in capitals."""
+    addresses of web pages, code, or a heading, marked with # or in capitals."""
+    if _MARKED_HEADING.fullmatch(paragraph.strip()):
+        return False
     words_only = _URL.sub(" ", paragraph)
     signs = "".join(words_only.split())
     if not signs:

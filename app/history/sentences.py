@@ -6,14 +6,19 @@ import re
 from collections.abc import Iterator
 
 # A full stop after these ends no sentence, in the languages people are likely to mix.
-_ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "prof", "st", "sr", "jr", "messrs", "mme", "mlle", "rev", "hon", "capt", "col", "gen", "lt", "sgt", "gov", "pres", "supt", "esq", "vs", "viz", "cf", "ca", "approx", "no", "nos", "vol", "vols", "fig", "figs", "ch", "sec", "p", "pp", "ed", "eds", "op", "cit", "al", "e.g", "i.e", "n.b", "a.m", "p.m", "ps", "p.s", "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec", "mon", "tue", "tues", "wed", "thu", "thur", "thurs", "fri", "sat", "sun", "z.b", "d.h", "u.a", "v.a", "s.o", "bzw", "vgl", "nr", "hr", "fr", "hrn", "bd", "etw", "evtl", "ggf", "sog", "str", "abs", "art", "av", "av.j.-c", "p.ex", "c.-à-d", "etc", "ecc", "sig", "sra", "srta", "ud", "uds", "núm", "pág"]
-)
+_ABBREVIATED = """
+    mr mrs ms dr prof st sr jr messrs mme mlle rev hon capt col gen lt sgt gov pres supt esq vs viz
+    cf ca approx no nos vol vols fig figs ch sec p pp ed eds op cit al e.g i.e n.b a.m p.m ps p.s
+    jan feb mar apr jun jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun z.b
+    d.h u.a v.a s.o bzw vgl nr hr fr hrn bd etw evtl ggf sog str abs art av av.j.-c p.ex c.-à-d etc
+    ecc sig sra srta ud uds núm pág
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATED.split())
 _END = re.compile(
     r"""
     (?<=[.!?…])(?P<close>["'”’»›)\]*_]*)(?P<space>\s+)(?=["'“‘„«‹(\[*_¿¡–—-]*[^\W\d_a-zß-öø-ÿ]|["'“‘„«‹(\[]*\d)
     | (?P<wide>(?<=[。！？])[」』）”]*\s*(?=\S))
-    | (?P<line>\s*\n\s*)
+    | (?P<line>(?<!\s)\s*\n\s*)  # looking back: not from each blank of a long run
     """,
     re.VERBOSE,
 )
@@ -39,4 +44,5 @@ def sentence_ends(text: str) -> Iterator[tuple[int, int]]:
 def _is_abbreviation(word: str) -> bool:
     """Whether ``word``, met before a full stop, is short for something or somebody's initial."""
     initial = len(word) == 1 and word.isalpha() and word.isupper() and word != "I"
-    return initial or word.lower() in _ABBREVIATIONS or re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", word) is not None
+    lettered = re.fullmatch(r"(?:[^\W\d_]\.)+[^\W\d_]", word) is not None
+    return initial or lettered or word.lower() in _ABBREVIATIONS

@@ -11,7 +11,7 @@ from app.history.order import in_order, natural_key
 from app.history.passages import cut
 from app.history.records import NewDocument, Passage, Source, Totals, TrainingDocument
 from app.history.tables import Tables
-from app.history.textwork import sha256_of, storable
+from app.history.textwork import count_words, sha256_of, storable
 from app.history.times import now
 
 # Each passage counts once for a source, however often the file holds it.
@@ -67,23 +67,31 @@ class Sources:
         """
         row = {"path": stored_path(path), "kind": kind, "sha256": sha256, "imported_at": now()}
         cuts = [(document, cut(document.text)) for document in documents]
-        with self._database.write() as db:
-            former = db.execute("SELECT id, sha256 FROM source WHERE path = ?", [row["path"]]).fetchone()
-            if former is None:
-                source_id = _insert(db, "source", row)
-                _write_documents(db, source_id, cuts, {})
-            elif former[1] != sha256:
-                source_id = former[0]
-                _mark_out_of_date(db, source_id)
-                db.table("source").update(source_id, row)
-                _replace_documents(db, source_id, cuts)
+        former = self._former(row["path"])
+        if former is None:
+            with self._database.write() as db:
+                _write_documents(db, _insert(db, "source", row), cuts, {})
+        elif former[1] != sha256:
+            with self._database.erase() as db:
+                _mark_out_of_date(db, former[0])
+                db.table("source").update(former[0], row)
+                _replace_documents(db, former[0], cuts)
         found = self.source_at(row["path"])
         assert found is not None
         return found
 
+    def _former(self, path: str) -> tuple[int, str] | None:
+        """The id and SHA-256 of the source at ``path`` as it is held now."""
+        with self._database.read() as db:
+            row: tuple[int, str] | None = db.execute(
+                "SELECT id, sha256 FROM source WHERE path = ?", [path]
+            ).fetchone()
+        return row
+
     def remove_source(self, source_id: int) -> None:
-        """Remove a source with its documents, passages and pairs; voices learnt from it become out of date."""
-        with self._database.write() as db:
+        """Remove a source with its documents, passages and pairs, leaving nothing of their text in the file;
+        voices learnt from it become out of date."""
+        with self._database.erase() as db:
             _mark_out_of_date(db, source_id)
             db.execute("DELETE FROM source WHERE id = ?", [source_id])
 
@@ -154,7 +162,7 @@ def _write_documents(
                     place | {"id": kept[sha256].pop(0)},
                 )
             else:
-                _insert(db, "passage", place | {"text": text, "words": len(text.split()), "sha256": sha256})
+                _insert(db, "passage", place | {"text": text, "words": count_words(text), "sha256": sha256})
 
 
 def _replace_documents(db: Tables, source_id: int, cuts: Sequence[tuple[NewDocument, list[str]]]) -> None:

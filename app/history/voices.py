@@ -47,7 +47,7 @@ class Voices:
     def delete_voice(self, name: str) -> None:
         """Delete the voice with its runs and pairs, one never learnt to the end too; its files are left to
         the caller. Raises KnownError naming those that exist."""
-        with self._database.write() as db:
+        with self._database.erase() as db:
             if db.execute("DELETE FROM voice WHERE name = ?", [name]).rowcount == 0:
                 raise KnownError(self._unknown(name))
 

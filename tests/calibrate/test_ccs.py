@@ -114,12 +114,12 @@ def test_noise_reads_as_no_signal_because_held_out_pairs_have_no_part_in_the_fit
 
 
 def test_of_several_starts_the_best_is_kept() -> None:
-    # In two dimensions all probes can be tried; the loss has valleys of unequal depth.
+    # In two dimensions all probes of moderate size can be tried; the loss has valleys of unequal depth.
     own, plain = noise(pairs=8, hidden=2)
     found = search(own, plain, components=2).training_loss
     z_own, z_plain = ((side - side.mean(axis=0)) / side.std(axis=0) for side in (own, plain))
     angle, length, bias = np.meshgrid(
-        np.linspace(0, 2 * np.pi, 60), np.linspace(0, 12, 24), np.linspace(-8, 8, 33), indexing="ij"
+        np.linspace(0, 2 * np.pi, 60), np.linspace(0, 4, 24), np.linspace(-3, 3, 31), indexing="ij"
     )
     weights = np.stack([length * np.cos(angle), length * np.sin(angle)], axis=-1)
     for layer, reached in enumerate(found):
@@ -127,7 +127,7 @@ def test_of_several_starts_the_best_is_kept() -> None:
             1 / (1 + np.exp(-(weights @ z[:, layer].T + bias[..., None]))) for z in (z_own, z_plain)
         )
         lowest = ((p_own + p_plain - 1) ** 2 + np.minimum(p_own, p_plain) ** 2).mean(axis=-1).min()
-        assert float(reached) < float(lowest) + 0.005
+        assert float(reached) < float(lowest) + 0.002
 
 
 def test_a_shift_alike_for_all_pairs_is_invisible_where_each_side_is_normalised_by_itself() -> None:

@@ -46,7 +46,8 @@ def edit_for(full: FullModel, size: float, rank: int = 0) -> Edit:
 
 
 def plain_start(full: FullModel, rank: int = 0) -> Edit:
-    return starting_edit(torch.zeros(full.layer_count, full.hidden_size), rank, seed=0)
+    nowhere = np.zeros((full.layer_count, full.hidden_size), dtype=np.float32)
+    return starting_edit((nowhere,) if rank == 0 else (nowhere + 0.125,), rank, seed=0)
 
 
 @pytest.mark.parametrize(("size", "rank"), [(0.0, 0), (0.3, 0), (0.3, 4)])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calibrate.measure import Change, likeness
+from calibrate.measure import Change, likeness, recommended_scale
 
 
 def changed(shift: float, count: int = 40, noise: float = 5.0) -> Change:
@@ -34,3 +34,9 @@ def test_the_report_keeps_own_and_others_apart() -> None:
     assert found.own == pytest.approx(-0.4, abs=0.05)
     assert found.others == pytest.approx(0.1, abs=0.05)
     assert (found.passages_heldout, found.words_heldout) == (40, 1234)
+
+
+def test_the_smallest_scale_near_the_best_is_recommended() -> None:
+    assert recommended_scale({0.5: -0.40, 0.7: -0.49, 0.9: -0.495, 1.1: -0.47}) == 0.7
+    assert recommended_scale({0.5: -0.20, 0.7: -0.30, 0.9: -0.40}) == 0.9
+    assert recommended_scale({0.5: 0.02, 0.7: 0.05}) == 0.5

@@ -30,16 +30,14 @@ from engine.adapterfile import read_low_rank_edit  # noqa: E402
 from engine.voicefile import read_control_vector  # noqa: E402
 
 SMALL = Plan(passages=10, pairs=4, insight_pairs=2, passes=2, validation=2, held_out=3, others=2)
-WORDS = (
-    "the ferry was late and my friend the captain spoke of rum while rain fell on the grey harbour".split()
-)
+SENTENCE = "the ferry was late and my friend the captain spoke of rum while rain fell on the grey harbour"
 
 
 def documents(count: int) -> tuple[JobDocument, ...]:
     choose = random.Random(4)
 
     def passage(number: int) -> JobPassage:
-        return JobPassage(number, f"Letter {number}. " + " ".join(choose.choices(WORDS, k=60)) + ".")
+        return JobPassage(number, f"Letter {number}. " + " ".join(choose.choices(SENTENCE.split(), k=60)) + ".")
 
     return tuple(
         JobDocument(n, f"letter {n}", f"2001-01-{n + 1:02}", (passage(2 * n), passage(2 * n + 1)))

@@ -30,6 +30,10 @@ class Learnt:
     def control_vector(self) -> Path:
         return Path(self.report["files"]["control_vector"])
 
+    @property
+    def adapter(self) -> Path:
+        return Path(self.report["files"]["adapter"])
+
 
 def idiolect(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program as a process of its own."""

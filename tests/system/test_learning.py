@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(1800)
 # A program with no code of this project: what any user of llama.cpp can write.
 BARE = """
 import ctypes, sys, gguf, llama_cpp, numpy as np
-model_path, vector_path, prompt, scale, out = sys.argv[1:]
+model_path, vector_path, adapter_path, prompt, scale, out = sys.argv[1:]
 llm = llama_cpp.Llama(model_path, n_ctx=256, n_batch=256, n_ubatch=256, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False)
 rows = np.zeros((llama_cpp.llama_model_n_layer(llm.model) - 1, llm.n_embd()), dtype=np.float32)
 for tensor in gguf.GGUFReader(vector_path).tensors:
@@ -29,6 +29,9 @@ flat = rows.reshape(-1)
 data = flat.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
 if float(scale):
     assert llama_cpp.llama_set_adapter_cvec(llm.ctx, data, flat.size, rows.shape[1], 1, len(rows) + 1) == 0
+    adapter = llama_cpp.llama_adapter_lora_init(llm.model, adapter_path.encode())
+    adapters = (llama_cpp.llama_adapter_lora_p_ctypes * 1)(ctypes.cast(adapter, llama_cpp.llama_adapter_lora_p_ctypes))
+    assert llama_cpp.llama_set_adapters_lora(llm.ctx, adapters, 1, (ctypes.c_float * 1)(float(scale))) == 0
 tokens = llm.tokenize(prompt.encode(), add_bos=False, special=True)
 llm.eval(tokens)
 np.savez(out, tokens=np.array(tokens), logits=llm.scores[: len(tokens)])
@@ -52,7 +55,7 @@ def test_held_out_text_of_the_person_gets_likelier_and_others_stay_behind(name: 
     assert likeness["words_heldout"] > 1000
 
 
-def test_the_exported_file_works_in_a_bare_llama_cpp_script(tmp_path: Path) -> None:
+def test_the_exported_files_work_in_a_bare_llama_cpp_script(tmp_path: Path) -> None:
     voice = learnt("beethoven")
     prompt = "<|im_start|>user\nWrite to my nephew.<|im_end|>\n<|im_start|>assistant\nMy dear son"
     bare = {scale: _bare_logits(voice, prompt, scale, tmp_path) for scale in ("0", "1")}
@@ -63,7 +66,7 @@ def test_the_exported_file_works_in_a_bare_llama_cpp_script(tmp_path: Path) -> N
         edit[layer] = row
     scorer = Scorer(weights, 256, 1)
     plain = scorer.logits(tokens[:1], tokens[1:])
-    scorer.steer(edit)
+    scorer.steer(edit, voice.adapter)
     steered = scorer.logits(tokens[:1], tokens[1:])
     scorer.close()
     weights.close()
@@ -97,7 +100,7 @@ def test_learning_again_uses_the_pairs_that_were_made() -> None:
 def _bare_logits(voice: Learnt, prompt: str, scale: str, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     script, out = folder / "bare.py", folder / f"logits-{scale}.npz"
     script.write_text(BARE)
-    arguments = [str(default_model()), str(voice.control_vector), prompt, scale, str(out)]
+    arguments = [str(default_model()), str(voice.control_vector), str(voice.adapter), prompt, scale, str(out)]
     subprocess.run([sys.executable, "-I", str(script), *arguments], check=True, timeout=300)
     found = np.load(out)
     return found["tokens"], found["logits"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import stat
+from dataclasses import replace
 from pathlib import Path
 
-from app.history.readers.common import ReadError
+from app.history.readers.common import ReadError, date_in_name
 from app.history.records import NewDocument
 
 __all__ = ["SUFFIXES", "ReadError", "kind_of", "load", "parse", "read"]
@@ -63,7 +64,9 @@ def parse(path: Path, data: bytes) -> list[NewDocument]:
     documents: list[NewDocument] = importlib.import_module(_MODULES[f".{kind}"]).parse(path, data)
     if not any(document.text.strip() for document in documents):
         raise ReadError("holds no text")
-    return documents
+    # Where the file itself does not say when it was written, its name may.
+    named = date_in_name(path.stem)
+    return [replace(document, written_at=document.written_at or named) for document in documents]
 
 
 def read(path: Path) -> list[NewDocument]:

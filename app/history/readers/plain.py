@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.history.readers.common import ReadError
+from app.history.readers.decoding import decode
+from app.history.readers.wrapping import unwrapped
 from app.history.records import NewDocument
+from app.history.textwork import tidy
 
 
 def parse(path: Path, data: bytes) -> list[NewDocument]:
     """One document: the text of the file."""
-    try:
-        return [NewDocument(path.stem, None, "note", data.decode())]
-    except UnicodeDecodeError as error:
-        raise ReadError("is no text") from error
+    return [NewDocument(path.stem, None, "note", unwrapped(tidy(decode(data))))]
