@@ -26,6 +26,10 @@ OLD_TEXTS = [
     ("cp1252", "Rakas Anna, eilen kävelimme koko päivän joen rannalla. Sää oli kaunis, ja lapset nauroivat."),
     ("cp1252", "It wasn’t me – “honestly”, she said… and the café of Frau Müller was closed."),
     ("mac_roman", "It wasn’t me – “honestly”, she said… and she didn’t laugh."),
+    ("cp1252", "L’ÉTÉ À VILLÉ: ÉCOLE FERMÉE, GOÛTER À L’ÎLE."),
+    ("cp1252", "J’ai dit qu’il n’y a rien à voir, qu’on l’a vu et qu’il n’est pas là."),
+    ("mac_roman", "She didn’t laugh, and I don’t know why she wouldn’t."),
+    ("cp850", "Il a répondu, et il a préféré rester."),
     (
         "mac_roman",
         "Liebe Anna, gestern sind wir am Fluß spazieren gegangen – „sehr schön“, sagten die Kinder fröhlich.",
@@ -46,6 +50,11 @@ OLD_TEXTS = [
         "cp1254",
         "Sevgili Ayşe, dün bütün gün nehir kıyısında yürüdük. Hava çok güzeldi, çocuklar gülüyordu, ışıl ışıl.",
     ),
+    (
+        "cp1254",
+        "Salı günü gelen paket için teşekkür ederim; çaydanlık eskisi gibi ıslık çalıyor, kedi ise hâlâ affetmedi.",
+    ),
+    ("cp1257", "Paldies par sūtījumu; tējkanna svilpj kā agrāk, bet kaķis vēl nav piedevis, šķiet."),
     ("cp1257", "Miela Ona, vakar visą dieną vaikščiojome palei upę. Oras buvo gražus, o vaikai juokėsi."),
     ("cp1251", "Здравствуй, дорогая Анна! Вчера мы весь день гуляли по набережной и говорили о пустяках."),
     ("koi8_r", "Здравствуй, дорогая Анна! Вчера мы весь день гуляли по набережной и говорили о пустяках."),
@@ -76,10 +85,10 @@ def test_unicode_text_is_read_in_every_form_editors_save_it(encoding: str) -> No
     assert only("letter.txt", text.encode(encoding)).text == text
 
 
-@pytest.mark.parametrize(("encoding", "text"), OLD_TEXTS, ids=lambda each: each[:12])
+@pytest.mark.parametrize(("encoding", "text"), OLD_TEXTS, ids=lambda each: each[:14])
 def test_text_from_before_unicode_is_read_in_its_own_letters(encoding: str, text: str) -> None:
     assert only("letter.txt", text.encode(encoding)).text == text
-    assert only("letter.md", f"{text}\r\n".encode(encoding) * 50).text == "\n".join([text] * 50)
+    assert only("letter.md", f"{text}\r\n\r\n".encode(encoding) * 50).text == "\n\n".join([text] * 50)
 
 
 def test_a_piece_in_another_encoding_does_not_spoil_the_rest() -> None:
