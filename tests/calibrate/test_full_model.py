@@ -106,7 +106,7 @@ def test_the_mlp_output_is_its_matrix_times_what_is_inside(full: FullModel) -> N
     (sample,) = samples(1)
     mlp, _ = full.answer_means([sample])
     handle.remove()
-    means = inside[0][0, len(sample.prompt) :].float().mean(dim=0)
+    means = inside[0][0, len(sample.prompt) : sample.length].float().mean(dim=0)
     expected = torch.from_numpy(full.mlp_matrix(1)) @ means
     torch.testing.assert_close(mlp[0, 1], expected, rtol=0.05, atol=0.02)
 

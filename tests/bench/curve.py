@@ -1,0 +1,147 @@
+"""The learning curve and what learning costs: likeness by the size of the history, time and memory by budget.
+
+Run as ``python -m tests.bench.curve --voices FOLDER`` with the extras ``calibrate`` and ``bench``. Goes in: a folder
+with a folder of texts for each person. Comes out: two tables, a plot, and with ``--json`` one object.
+
+A history of n passages is what somebody has who imported no more than that: the product's run holds a part of it out
+for its own measuring, as it always does, and says so where there is too little. What it learnt is measured here on the
+author's held-out documents, the same for every n and every budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import click
+
+from calibrate.messages import BUDGETS
+from calibrate.plan import PLANS
+from tests.bench.authors import Author, history_of
+from tests.bench.comparing import Comparison
+from tests.bench.methods import DEFAULT, NAMES, chosen_methods
+from tests.bench.opening import Opened, Options, finish, listed, opened, run, with_options
+from tests.bench.plots import curve_plot
+from tests.bench.rows import Row, average, numbers
+from tests.bench.tables import change, number, share, size, table, with_ratio
+
+COUNTS = (1, 4, 16, 64)
+_METHODS = ("retrieved", "mean-difference", DEFAULT)
+Numbers = dict[str, float]
+_COLUMNS: dict[str, Callable[[Mapping[str, float]], str]] = {
+    "own": lambda found: change(found, "own"),
+    "others": lambda found: change(found, "others"),
+    "gap": lambda found: change(found, "gap"),
+    "attributed": lambda found: share(found, "attributed"),
+    "cosine": lambda found: with_ratio(found, "cosine", "cosine_ratio"),
+    "perplexity": lambda found: number(found, "perplexity_ratio", "× {:.2f}"),
+    "minutes": lambda found: number({"m": found["seconds"] / 60} if found else {}, "m", "{:.1f}"),
+    "memory": lambda found: size(found, "peak_bytes"),
+}
+
+
+@click.command()
+@click.option("--methods", help=f"Apart by commas, of {', '.join(NAMES)}; {', '.join(_METHODS)} without it.")
+@click.option("--counts", default=",".join(map(str, COUNTS)), show_default=True, help="Sizes of the history.")
+@click.option("--budgets", default=",".join(BUDGETS), show_default=True, help="Budgets to learn with.")
+@with_options
+def main(methods: str | None, counts: str, budgets: str, authors: str | None, **options: Any) -> None:
+    """How much writing it takes, and how long each budget takes. --budget is that of the learning curve."""
+
+    def work(options: Options) -> None:
+        wanted = chosen_methods(listed(methods) or _METHODS)
+        sizes = COUNTS[:2] if options.quick else tuple(map(int, listed(counts)))
+        spent = () if options.quick else tuple(name for name in BUDGETS if name in listed(budgets))
+        with opened(options) as found:
+            _measure(options, found, wanted, sizes, spent)
+
+    run(work, Options(authors=listed(authors), **options))
+
+
+def _measure(
+    options: Options, found: Opened, methods: Sequence[str], counts: Sequence[int], budgets: Sequence[str]
+) -> None:
+    comparison = found.comparison
+    by_size = {
+        (method, count): _over(found, partial(_of_size, comparison, method, count))
+        for method in methods
+        for count in counts
+    }
+    by_budget = {name: _over(found, partial(_with_budget, comparison, name)) for name in budgets}
+    names = ", ".join(author.name for author in found.learners)
+    parts = [
+        f"## Learning curve: {found.model_name}, budget {comparison.bench.sizes.budget}, mean of {names}",
+        table(
+            "history",
+            [
+                (f"{count} passage{'s' if count > 1 else ''}, {part.title}", part.mean, part.failed)
+                for (_, count), part in by_size.items()
+            ],
+            _COLUMNS,
+        ),
+    ]
+    if budgets:
+        parts += [
+            "### All of the history, by budget",
+            table("budget", [(name, part.mean, part.failed) for name, part in by_budget.items()], _COLUMNS),
+        ]
+    curves = {
+        by_size[method, counts[0]].title: [(count, by_size[method, count].mean) for count in counts]
+        for method in methods
+    }
+    result = {
+        "model": found.model_name,
+        "budget": comparison.bench.sizes.budget,
+        "seed": options.seed,
+        "history": [
+            {"method": method, "passages": count, **part.as_json()}
+            for (method, count), part in by_size.items()
+        ],
+        "budgets": {name: part.as_json() for name, part in by_budget.items()},
+    }
+    finish(
+        options,
+        "curve",
+        found.folder,
+        "\n\n".join(parts),
+        result,
+        lambda path: curve_plot(path, curves, {name: part.mean for name, part in by_budget.items()}),
+    )
+
+
+class _Part:
+    """The same learning for every author: ``mean`` of its numbers, and why it ``failed`` for which, or ""."""
+
+    def __init__(self, rows: Sequence[tuple[Row, Row]]) -> None:
+        self.title = rows[0][0].title
+        self.by_author: dict[str, Numbers] = {row.author: numbers(row, plain) for row, plain in rows}
+        self.mean = average([found for found in self.by_author.values() if found])
+        reasons = {row.author: row.failed for row, _ in rows if row.failed}
+        why = sorted(set(reasons.values()))
+        everybody = len(reasons) == len(rows)
+        self.failed = "; ".join(why if everybody else [f"{name}: {text}" for name, text in reasons.items()])
+
+    def as_json(self) -> dict[str, Any]:
+        return {"mean": self.mean, "authors": self.by_author, "failed": self.failed}
+
+
+def _over(found: Opened, measure: Callable[[Author], Row]) -> _Part:
+    return _Part([(measure(author), found.comparison.plain(author)) for author in found.learners])
+
+
+def _of_size(comparison: Comparison, method: str, count: int, author: Author) -> Row:
+    """``method`` learnt from a history of ``count`` passages."""
+    sizes = comparison.bench.sizes
+    history = history_of(author, count)
+    return comparison.row_of(author, method, f"{method}-of-{count}", history, sizes.budget, sizes.plan)
+
+
+def _with_budget(comparison: Comparison, budget: str, author: Author) -> Row:
+    """The default learnt from the whole history with ``budget``."""
+    label = DEFAULT if budget == comparison.bench.sizes.budget else f"{DEFAULT}-{budget}"
+    return comparison.row_of(author, DEFAULT, label, author.documents, budget, PLANS[budget])
+
+
+if __name__ == "__main__":
+    main()
