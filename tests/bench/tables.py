@@ -41,7 +41,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def likeness_table(rows: Sequence[tuple[str, Numbers, str]]) -> str:
-    """The comparison; each row a title, its numbers and why there are none (or "")."""
+    """The comparison; each row a title, its numbers and why there are none, or ""."""
     columns: dict[str, Callable[[Numbers], str]] = {
         "own": lambda found: change(found, "own"),
         "others": lambda found: change(found, "others"),
@@ -76,14 +76,13 @@ def strength_table(points: Sequence[tuple[float, Numbers]]) -> str:
 def table(
     first: str, rows: Sequence[tuple[str, Numbers, str]], columns: Mapping[str, Callable[[Numbers], str]]
 ) -> str:
-    """A table of numbers; a row that failed says why in its first cell."""
-    return markdown(
+    """A table of numbers; under it why rows are empty, or do not hold for all."""
+    text = markdown(
         [first, *columns],
-        [
-            [f"{title} – {why}" if why else title, *(write(found) for write in columns.values())]
-            for title, found, why in rows
-        ],
+        [[title, *(write(found) for write in columns.values())] for title, found, _ in rows],
     )
+    reasons = [f"- {title}: {_cell(why)}" for title, _, why in rows if why]
+    return "\n".join([text, "", *reasons]) if reasons else text
 
 
 def number(found: Numbers, name: str, form: str) -> str:

@@ -19,7 +19,7 @@ from tests.engine.helpers import GREEDY, SYSTEM, ask, expected_after, prompt_of,
 from tests.tiny_models import END, write_tiny_llama
 
 WARM = Sampling(temperature=1.0, top_p=1.0, top_k=0, min_p=0.0, max_tokens=40, seed=7)
-LONG = [SYSTEM, user("the rain in my garden " * 60)]  # several computations long
+LONG = [SYSTEM, user("the rain in my garden " * 100)]  # several computations long
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def speller(tmp_path: Path, load: Loader, text: str) -> Model:
     return load(write_tiny_llama(tmp_path / "speller.gguf", spells=text))
 
 
-@pytest.mark.parametrize("text", ["My dear.", "Grüß 你→", "a👩b", "€5!"])
+@pytest.mark.parametrize("text", ["My dear.", "Hé 你→", "a👩b", "€5!"])
 def test_an_answer_comes_in_whole_characters_and_ends_where_the_model_ends_it(
     tmp_path: Path, load: Loader, text: str
 ) -> None:
@@ -52,10 +52,10 @@ def test_an_answer_cut_in_a_character_leaves_the_character_out(tmp_path: Path, l
 
 
 def test_a_stop_of_the_prompt_ends_the_answer(tmp_path: Path, load: Loader) -> None:
-    model = speller(tmp_path, load, "Yes, \x0bUser:")
+    model = speller(tmp_path, load, "My, \x0bUser:")
     prompt = prompt_of(model, [user("Hello")])
     answer = model.answer(Prompt(prompt.tokens, 0, ("User:",)), GREEDY)
-    assert ("".join(answer), answer.reason) == ("Yes, \x0b", "end")
+    assert ("".join(answer), answer.reason) == ("My, \x0b", "end")
 
 
 def test_an_answer_is_as_long_as_was_asked_at_most(model: Model) -> None:
