@@ -80,8 +80,8 @@ class Steps:
             shown = f"{description} {printable(detail)}".rstrip()
             self._bar.update(self._task, description=shown, completed=fraction, left=left)
             return
-        before, shown = self._last
-        if description != before or fraction - shown >= 0.1 or fraction >= 1 > shown:
+        before, told = self._last
+        if description != before or fraction - told >= 0.1 or fraction >= 1 > told:
             self._last = (description, fraction)
             note(f"{fraction:4.0%}  {description}{f' ({left})' if left else ''}")
 

@@ -3,9 +3,10 @@
 Run as ``python -m tests.bench.curve --voices FOLDER`` with the extras ``calibrate`` and ``bench``. Goes in: a folder
 with a folder of texts for each person. Comes out: two tables, a plot, and with ``--json`` one object.
 
-A history of n passages is what somebody has who imported no more than that: a part of it is set aside for validation and
-for the run's own measuring, as always ("learnt from" is what remains), and where there is too little a method says so.
-What it learnt is measured here on the author's held-out documents, the same for every n and every budget.
+A history of n passages is what somebody has who imported no more than that: a part of it is set aside for validation
+and for the run's own measuring, as always ("to learn from" is what remains, of which a budget may use less), and where
+there is too little a method says so. What it learnt is measured here on the author's held-out documents, the same for
+every n and every budget.
 
 Whatever is slow can be left out: the budget thorough takes half an hour an author on two cores.
 """
@@ -17,6 +18,7 @@ from typing import Any
 
 import click
 
+from app.errors import KnownError
 from calibrate.messages import BUDGETS, JobDocument
 from calibrate.plan import PLANS
 from calibrate.select import split
@@ -31,7 +33,7 @@ COUNTS = (1, 4, 16, 64)
 _METHODS = ("retrieved", "mean-difference", DEFAULT)
 Numbers = dict[str, float]
 _COLUMNS: dict[str, Callable[[Mapping[str, float]], str]] = {
-    "learnt from": lambda found: number(found, "learnt_from", "{:.0f}"),
+    "to learn from": lambda found: number(found, "to_learn_from", "{:.0f}"),
     "own": lambda found: change(found, "own"),
     "others": lambda found: change(found, "others"),
     "gap": lambda found: change(found, "gap"),
@@ -53,12 +55,24 @@ def main(methods: str | None, counts: str, budgets: str, authors: str | None, **
 
     def work(options: Options) -> None:
         wanted = chosen_methods(listed(methods) or _METHODS)
-        sizes = COUNTS[:2] if options.quick else tuple(map(int, listed(counts)))
-        spent = () if options.quick else tuple(name for name in BUDGETS if name in listed(budgets))
+        sizes = COUNTS[:2] if options.quick else _numbers(listed(counts))
+        spent = () if options.quick else _budgets(listed(budgets))
         with opened(options) as found:
             _measure(options, found, wanted, sizes, spent)
 
     run(work, Options(authors=listed(authors), **options))
+
+
+def _numbers(texts: Sequence[str]) -> tuple[int, ...]:
+    if wrong := [text for text in texts if not (text.isdecimal() and int(text))]:
+        raise KnownError(f"{wrong[0]!r} is no number of passages; give numbers such as 1,4,16.")
+    return tuple(map(int, texts))
+
+
+def _budgets(names: Sequence[str]) -> tuple[str, ...]:
+    if unknown := [name for name in names if name not in BUDGETS]:
+        raise KnownError(f"There is no budget {unknown[0]!r}; there are {', '.join(BUDGETS)}.")
+    return tuple(names)
 
 
 def _measure(
@@ -111,7 +125,7 @@ def _measure(
 class _Part:
     """The same learning for every author: ``mean`` of its numbers, and why it ``failed`` for which, or "".
 
-    ``rows``: for each author what was learnt, the plain model's row, and how many passages it was learnt from.
+    ``rows``: for each author what was learnt, the plain model's row, and the passages there were to learn from.
     """
 
     def __init__(self, rows: Sequence[tuple[Row, Row, int]]) -> None:
@@ -128,7 +142,7 @@ class _Part:
 
 
 def _with_count(found: Numbers, count: int) -> Numbers:
-    return found | {"learnt_from": float(count)} if found else found
+    return found | {"to_learn_from": float(count)} if found else found
 
 
 def _over(

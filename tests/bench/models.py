@@ -25,6 +25,8 @@ _CONTEXT_TOKENS = 4096
 # How far the edit read from a file may be from the one that was written, as a share of its size. The matrix it is
 # read through may have been rounded to bfloat16 on one side (a share of 0.004).
 _ROUNDING = 0.02
+# Eigenvalues of W Wᵀ below this share of the largest are zero but for rounding.
+_RANK = 1e-9
 
 
 class Models:
@@ -75,8 +77,8 @@ class Models:
 def edit_in_files(control_vector: str, adapter: str, full: FullModel) -> Edit:
     """What `calibrate.export` wrote, as an edit of ``full``; "" for a file that there is not.
 
-    The adapter holds A′ = A W, W (hidden, inner) the block's ffn_down, and A is what the edit reads with: the
-    least-squares solution of Wᵀ Aᵀ = A′ᵀ, exact since W has full row rank. Raises ValueError where it is not.
+    The adapter holds A′ = A W, W (hidden, inner) the block's ffn_down, and A is what the edit reads with: A′ W⁺, with
+    W⁺ = Wᵀ (W Wᵀ)⁺, which does to every MLP output W h what A does. Raises ValueError where A′ is no A W.
     """
     layers, hidden = full.layer_count, full.hidden_size
     vectors = torch.zeros(layers, hidden)
@@ -96,7 +98,7 @@ def edit_in_files(control_vector: str, adapter: str, full: FullModel) -> Edit:
 def _unfolded(folded: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """A (rank, hidden) from A′ (rank, inner) and W (hidden, inner)."""
     exact = matrix.astype(np.float64)
-    found = np.linalg.solve(exact @ exact.T, exact @ folded.T).T
+    found = folded @ exact.T @ np.linalg.pinv(exact @ exact.T, rcond=_RANK, hermitian=True)
     if np.linalg.norm(found @ exact - folded) > _ROUNDING * np.linalg.norm(folded):
         raise ValueError("the adapter was not made through this model's ffn_down")
     return found.astype(np.float32)

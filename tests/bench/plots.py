@@ -66,36 +66,39 @@ def likeness_plot(
 def curve_plot(
     path: Path, curves: Mapping[str, Sequence[tuple[int, Numbers]]], budgets: Mapping[str, Numbers]
 ) -> None:
-    """Two panels: change of likelihood over passages by method, and minutes and memory by budget."""
-    figure, (left, right) = _figure(2)
+    """Two panels: change of likelihood over passages by method, and minutes and memory by budget where there are any."""
+    figure, axes = _figure(2 if budgets else 1)
+    left = axes[0]
     for (title, points), (colour, mark) in zip(curves.items(), _styles(len(curves)), strict=True):
         counts = [count for count, _ in points]
-        left.plot(
-            counts, [found.get("own", math.nan) for _, found in points], "o-", color=colour, label=title
-        )
-        left.plot(counts, [found.get("others", math.nan) for _, found in points], f"{mark}:", color=colour)
-    left.set_xscale("log", base=4)
+        for name, line, label in (("own", "-", title), ("others", ":", None)):
+            values = [found.get(name, math.nan) for _, found in points]
+            left.plot(counts, values, f"{mark}{line}", color=colour, label=label)
+        left.set_xscale("log", base=2)
+        left.set_xticks(counts, map(str, counts))
     left.axhline(0, color="black", linewidth=0.8)
     left.set_xlabel("passages in the history")
     left.set_ylabel("change of nats per token (own; dotted: others)")
     left.legend(frameon=False)
-
-    names = [name for name, found in budgets.items() if "seconds" in found]
-    right.bar(names, [budgets[name]["seconds"] / 60 for name in names], 0.5, color=_OWN)
-    for place, name in enumerate(names):
-        found = budgets[name]
-        label = f"{found['peak_bytes'] / 2**30:.1f} GB\nown {found['own']:+.2f}"
-        right.annotate(label, (place, found["seconds"] / 60), ha="center", va="bottom")
-    right.margins(y=0.2)
-    right.set_ylabel("minutes to learn")
+    if budgets:
+        _budget_panel(axes[1], {name: found for name, found in budgets.items() if "seconds" in found})
     figure.savefig(path)
 
 
+def _budget_panel(panel: Any, budgets: Mapping[str, Numbers]) -> None:
+    panel.bar(list(budgets), [found["seconds"] / 60 for found in budgets.values()], 0.5, color=_OWN)
+    for place, found in enumerate(budgets.values()):
+        label = f"{found['peak_bytes'] / 2**30:.1f} GB\nown {found['own']:+.2f}"
+        panel.annotate(label, (place, found["seconds"] / 60), ha="center", va="bottom")
+    panel.margins(y=0.2)
+    panel.set_ylabel("minutes to learn")
+
+
 def _figure(panels: int) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # type: ignore[import-not-found,unused-ignore]
 
     figure = Figure(figsize=(6 * panels, 4.5), dpi=120, layout="constrained")
-    axes = figure.subplots(1, panels)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes

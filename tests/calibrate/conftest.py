@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
+
+# Read when torch is loaded: threads that wait shall not spin, as in the calibrate process.
+os.environ.setdefault("GOMP_SPINCOUNT", "500")
 
 import pytest
 

@@ -110,7 +110,7 @@ def test_pairs_of_another_model_or_seed_do_not_serve(changed: str) -> None:
 
 def test_the_insight_ends_with_a_whole_sentence() -> None:
     class Rambler(Scribe):
-        def answers(self, requests: Sequence[tuple[str, str]], **_: object) -> list[str]:  # type: ignore[override]
+        def answers(self, requests: Sequence[tuple[str, str]], **_: object) -> list[str]:
             assert "harbour master" in requests[0][1]
             return ["The tone is dry. The sentences are sho"]
 

@@ -9,6 +9,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the calibrate extra")
 
+from torch import Tensor  # noqa: E402
+
 from calibrate.edit import Edit  # noqa: E402
 from calibrate.export import export  # noqa: E402
 from calibrate.full_model import FullModel, Sample, WeightsError, batches  # noqa: E402
@@ -38,8 +40,9 @@ def full(tiny: Path) -> FullModel:
 
 
 def edit_for(full: FullModel, size: float, rank: int = 0) -> Edit:
-    def noise(*shape: int) -> torch.Tensor:
-        return torch.from_numpy(RANDOM.normal(0, size, shape).astype(np.float32))
+    def noise(*shape: int) -> Tensor:
+        made: Tensor = torch.from_numpy(RANDOM.normal(0, size, shape).astype(np.float32))
+        return made
 
     layers, hidden = full.layer_count, full.hidden_size
     return Edit(noise(layers, hidden), noise(layers, rank, hidden), noise(layers, hidden, rank))
@@ -101,7 +104,7 @@ def test_answer_means_ignore_prompt_and_padding(full: FullModel) -> None:
 
 
 def test_the_mlp_output_is_its_matrix_times_what_is_inside(full: FullModel) -> None:
-    inside: list[torch.Tensor] = []
+    inside: list[Tensor] = []
     handle = full._blocks[1].mlp.down_proj.register_forward_pre_hook(lambda _, given: inside.append(given[0]))
     (sample,) = samples(1)
     mlp, _ = full.answer_means([sample])
@@ -176,7 +179,7 @@ def test_a_step_that_is_not_finite_is_undone_and_said(
     person = [Sample((1, 2, 3), (40, 41, 42, 43) * 5) for _ in range(8)]
     original, calls = full.nll, []
 
-    def sometimes_nan(group: list[Sample], head: int | None = None) -> torch.Tensor:
+    def sometimes_nan(group: list[Sample], head: int | None = None) -> Tensor:
         found = original(group, head)
         if found.requires_grad:
             calls.append(1)

@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="learning needs the calibrate extra")
 
-from calibrate import pipeline  # noqa: E402
+from calibrate import pipeline, plan, quantised  # noqa: E402
 from calibrate.messages import (  # noqa: E402
     InsightWritten,
     Job,
@@ -37,7 +37,9 @@ def documents(count: int) -> tuple[JobDocument, ...]:
     choose = random.Random(4)
 
     def passage(number: int) -> JobPassage:
-        return JobPassage(number, f"Letter {number}. " + " ".join(choose.choices(SENTENCE.split(), k=60)) + ".")
+        return JobPassage(
+            number, f"Letter {number}. " + " ".join(choose.choices(SENTENCE.split(), k=60)) + "."
+        )
 
     return tuple(
         JobDocument(n, f"letter {n}", f"2001-01-{n + 1:02}", (passage(2 * n), passage(2 * n + 1)))
@@ -47,7 +49,7 @@ def documents(count: int) -> tuple[JobDocument, ...]:
 
 @pytest.fixture
 def job(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
-    monkeypatch.setitem(pipeline.PLANS, "fast", SMALL)
+    monkeypatch.setitem(plan.PLANS, "fast", SMALL)
     monkeypatch.setattr(
         pipeline, "TOLERANCE", 10.0
     )  # random weights amplify rounding; parity has its own test
@@ -92,13 +94,13 @@ def test_nothing_held_out_is_seen_before_measure(job: Job, monkeypatch: pytest.M
     held_out = {passage.text for passage in split(job.documents).held_out}
     seen: list[tuple[str, str]] = []
     stage = "select"
-    original = pipeline.Quantised.sample
+    original = quantised.Quantised.sample
 
     def watched(self: Any, query: str, answer: str, **options: Any) -> Any:
         seen.append((stage, answer))
         return original(self, query, answer, **options)
 
-    monkeypatch.setattr(pipeline.Quantised, "sample", watched)
+    monkeypatch.setattr(quantised.Quantised, "sample", watched)
 
     def on_event(event: Any) -> None:
         nonlocal stage

@@ -21,7 +21,8 @@ pytestmark = pytest.mark.timeout(1800)
 BARE = """
 import ctypes, sys, gguf, llama_cpp, numpy as np
 model_path, vector_path, adapter_path, prompt, scale, out = sys.argv[1:]
-llm = llama_cpp.Llama(model_path, n_ctx=256, n_batch=256, n_ubatch=256, n_threads=1, n_threads_batch=1, logits_all=True, verbose=False)
+one = dict(n_threads=1, n_threads_batch=1, logits_all=True, verbose=False)
+llm = llama_cpp.Llama(model_path, n_ctx=256, n_batch=256, n_ubatch=256, **one)
 rows = np.zeros((llama_cpp.llama_model_n_layer(llm.model) - 1, llm.n_embd()), dtype=np.float32)
 for tensor in gguf.GGUFReader(vector_path).tensors:
     rows[int(tensor.name.split(".")[1]) - 1] = tensor.data * np.float32(scale)
@@ -49,7 +50,6 @@ def test_importing_twice_changes_nothing() -> None:
 @pytest.mark.parametrize("name", ["beethoven", "street", "pepys"])
 def test_held_out_text_of_the_person_gets_likelier_and_others_stay_behind(name: str) -> None:
     likeness = learnt(name).report["likeness"]
-    print(name, json.dumps(likeness))
     assert likeness["own"] <= -0.20
     assert likeness["others"] >= likeness["own"] + 0.05
     assert likeness["words_heldout"] > 1000
