@@ -27,7 +27,7 @@ from engine.score import scoring
 SCALES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15)
 # Around its best scale likeness hardly changes, but what was asked for gets lost as the scale grows. So the smallest
 # scale is taken that reaches this share of the best likeness.
-_NEAR_BEST = 0.98
+_NEAR_BEST = 0.96
 # How far the engine's Δ may lie from full precision's on the same passages, nats per token. Quantisation noise
 # measures at about 0.01 on the default model; a vector applied to the wrong block or model at several tenths.
 TOLERANCE = 0.08

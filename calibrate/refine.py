@@ -51,7 +51,7 @@ class Tuning:
     vector_rate: float = 1e-2
     samples_per_step: int = 4
     rank: int = 4
-    request_weight: float = 0.2
+    request_weight: float = 0.35
     seed: int = 0
 
 

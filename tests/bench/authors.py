@@ -15,6 +15,7 @@ from app.errors import KnownError
 from app.history import readers
 from app.history.order import in_order, natural_key
 from app.history.passages import cut
+from app.history.records import NewDocument
 from calibrate.messages import JobDocument, JobPassage
 from calibrate.queries import Queries
 from calibrate.select import Split, evenly, split
@@ -60,7 +61,7 @@ def read_authors(folder: Path) -> list[Author]:
 
 
 def read_author(folder: Path) -> Author:
-    """The person whose texts are in ``folder``. Raises `app.history.readers.ReadError` for what cannot be read.
+    """The person whose texts are in ``folder``. Raises KnownError for a file that cannot be read.
 
     A passage that occurs several times comes once, where it was written first.
     """
@@ -68,7 +69,7 @@ def read_author(folder: Path) -> Author:
         path for path in folder.rglob("*") if _is_seen(path) and readers.kind_of(path) and path.is_file()
     ]
     files.sort(key=lambda path: natural_key(str(path.relative_to(folder))))
-    written = [document for path in files for document in readers.read(path)]
+    written = [document for path in files for document in _read(path)]
     seen: set[str] = set()
     documents: list[JobDocument] = []
     for document in in_order(written, lambda each: each.written_at):
@@ -96,6 +97,13 @@ def chosen_authors(authors: Sequence[Author], names: Sequence[str]) -> list[Auth
     if unknown := [name for name in names if name not in known]:
         raise KnownError(f"There is no author {unknown[0]!r}; there are {', '.join(known)}.")
     return [known[name] for name in names] if names else list(authors)
+
+
+def _read(path: Path) -> list[NewDocument]:
+    try:
+        return readers.read(path)
+    except readers.ReadError as error:
+        raise KnownError(f"{path} {error}. Mend it, or take it out.") from error
 
 
 def _is_seen(path: Path) -> bool:

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.environment import settle
 from tests.bench.writers import write_two_writers
 from tests.tiny_models import write_tiny_llama
+
+settle()
 
 
 @pytest.fixture(scope="session")

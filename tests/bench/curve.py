@@ -13,36 +13,18 @@ Whatever is slow can be left out: the budget thorough takes half an hour an auth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from app.errors import KnownError
-from calibrate.messages import BUDGETS, JobDocument
-from calibrate.plan import PLANS
-from calibrate.select import split
-from tests.bench.authors import Author, history_of
+from calibrate.messages import BUDGETS
 from tests.bench.methods import DEFAULT, NAMES, chosen_methods
-from tests.bench.opening import Opened, Options, finish, listed, opened, run, with_options
-from tests.bench.plots import curve_plot
-from tests.bench.rows import Row, average, numbers
-from tests.bench.tables import change, number, share, size, table, with_ratio
+from tests.bench.options import Options, listed, run, with_options
 
 COUNTS = (1, 4, 16, 64)
 _METHODS = ("retrieved", "mean-difference", DEFAULT)
-Numbers = dict[str, float]
-_COLUMNS: dict[str, Callable[[Mapping[str, float]], str]] = {
-    "to learn from": lambda found: number(found, "to_learn_from", "{:.0f}"),
-    "own": lambda found: change(found, "own"),
-    "others": lambda found: change(found, "others"),
-    "gap": lambda found: change(found, "gap"),
-    "attributed": lambda found: share(found, "attributed"),
-    "cosine": lambda found: with_ratio(found, "cosine", "cosine_ratio"),
-    "perplexity": lambda found: number(found, "perplexity_ratio", "× {:.2f}"),
-    "minutes": lambda found: number({"m": found["seconds"] / 60} if found else {}, "m", "{:.1f}"),
-    "memory": lambda found: size(found, "peak_bytes"),
-}
 
 
 @click.command()
@@ -57,8 +39,12 @@ def main(methods: str | None, counts: str, budgets: str, authors: str | None, **
         wanted = chosen_methods(listed(methods) or _METHODS)
         sizes = COUNTS[:2] if options.quick else _numbers(listed(counts))
         spent = () if options.quick else _budgets(listed(budgets))
+        # Only now: what these load must find the environment settled.
+        from tests.bench.curve_report import measure
+        from tests.bench.opening import opened
+
         with opened(options) as found:
-            _measure(options, found, wanted, sizes, spent)
+            measure(options, found, wanted, sizes, spent)
 
     run(work, Options(authors=listed(authors), **options))
 
@@ -73,109 +59,6 @@ def _budgets(names: Sequence[str]) -> tuple[str, ...]:
     if unknown := [name for name in names if name not in BUDGETS]:
         raise KnownError(f"There is no budget {unknown[0]!r}; there are {', '.join(BUDGETS)}.")
     return tuple(names)
-
-
-def _measure(
-    options: Options, found: Opened, methods: Sequence[str], counts: Sequence[int], budgets: Sequence[str]
-) -> None:
-    comparison = found.comparison
-    by_size = {(method, count): _of_size(found, method, count) for method in methods for count in counts}
-    by_budget = {name: _with_budget(found, name) for name in budgets}
-    names = ", ".join(author.name for author in found.learners)
-    parts = [
-        f"## Learning curve: {found.model_name}, budget {comparison.bench.sizes.budget}, mean of {names}",
-        table(
-            "history",
-            [
-                (f"{count} passage{'s' if count > 1 else ''}, {part.title}", part.mean, part.failed)
-                for (_, count), part in by_size.items()
-            ],
-            _COLUMNS,
-        ),
-    ]
-    if budgets:
-        parts += [
-            "### All of the history, by budget",
-            table("budget", [(name, part.mean, part.failed) for name, part in by_budget.items()], _COLUMNS),
-        ]
-    curves = {
-        by_size[method, counts[0]].title: [(count, by_size[method, count].mean) for count in counts]
-        for method in methods
-    }
-    result = {
-        "model": found.model_name,
-        "budget": comparison.bench.sizes.budget,
-        "seed": options.seed,
-        "history": [
-            {"method": method, "passages": count, **part.as_json()}
-            for (method, count), part in by_size.items()
-        ],
-        "budgets": {name: part.as_json() for name, part in by_budget.items()},
-    }
-    finish(
-        options,
-        "curve",
-        found.folder,
-        "\n\n".join(parts),
-        result,
-        lambda path: curve_plot(path, curves, {name: part.mean for name, part in by_budget.items()}),
-    )
-
-
-class _Part:
-    """The same learning for every author: ``mean`` of its numbers, and why it ``failed`` for which, or "".
-
-    ``rows``: for each author what was learnt, the plain model's row, and the passages there were to learn from.
-    """
-
-    def __init__(self, rows: Sequence[tuple[Row, Row, int]]) -> None:
-        self.title = rows[0][0].title
-        self.by_author = {row.author: _with_count(numbers(row, plain), count) for row, plain, count in rows}
-        self.mean = average([found for found in self.by_author.values() if found])
-        reasons = {row.author: row.failed for row, _, _ in rows if row.failed}
-        why = sorted(set(reasons.values()))
-        everybody = len(reasons) == len(rows)
-        self.failed = "; ".join(why if everybody else [f"{name}: {text}" for name, text in reasons.items()])
-
-    def as_json(self) -> dict[str, Any]:
-        return {"mean": self.mean, "authors": self.by_author, "failed": self.failed}
-
-
-def _with_count(found: Numbers, count: int) -> Numbers:
-    return found | {"to_learn_from": float(count)} if found else found
-
-
-def _over(
-    found: Opened,
-    history: Callable[[Author], Sequence[JobDocument]],
-    learn: Callable[[Author, Sequence[JobDocument]], Row],
-) -> _Part:
-    rows = []
-    for author in found.learners:
-        documents = history(author)
-        rows.append((learn(author, documents), found.comparison.plain(author), len(split(documents).train)))
-    return _Part(rows)
-
-
-def _of_size(found: Opened, method: str, count: int) -> _Part:
-    """``method`` learnt from a history of ``count`` passages."""
-    comparison, sizes = found.comparison, found.comparison.bench.sizes
-
-    def learn(author: Author, documents: Sequence[JobDocument]) -> Row:
-        return comparison.row_of(author, method, f"{method}-of-{count}", documents, sizes.budget, sizes.plan)
-
-    return _over(found, lambda author: history_of(author, count), learn)
-
-
-def _with_budget(found: Opened, budget: str) -> _Part:
-    """The default learnt from the whole history with ``budget``."""
-    comparison = found.comparison
-    label = DEFAULT if budget == comparison.bench.sizes.budget else f"{DEFAULT}-{budget}"
-
-    def learn(author: Author, documents: Sequence[JobDocument]) -> Row:
-        return comparison.row_of(author, DEFAULT, label, documents, budget, PLANS[budget])
-
-    return _over(found, lambda author: author.documents, learn)
 
 
 if __name__ == "__main__":

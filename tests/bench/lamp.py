@@ -12,7 +12,6 @@ the form of the files; its numbers say nothing.
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.errors import KnownError
+from tests.bench.environment import settle
 from tests.bench.lamp_data import User, read_users
 from tests.bench.lamp_result import Result, Row
 from tests.bench.lamp_tasks import TASKS, Task
@@ -80,19 +80,15 @@ def answer_all(
             row.seconds += time.monotonic() - start
             row.unlearnt += edit is None
             row.answers.append(plain if edit is None else answers.answer(user.request, edit))
-        each = (time.monotonic() - begun) / place
-        tell(
-            f"user {place} of {len(users)}; {each:.0f} s each, {each * (len(users) - place) / 60:.0f} min left"
-        )
+        each, left = (time.monotonic() - begun) / place, len(users) - place
+        tell(f"user {place} of {len(users)}; {each:.0f} s each, {each * left / 60:.0f} min left")
     return Result(task, users, rows, pair_seconds)
 
 
 @contextmanager
 def _loaded(wanted: str | None, tell: Tell) -> Iterator[tuple[str, Models]]:
     """The name of the model called ``wanted``, and its two forms. What is wrong with it is a KnownError."""
-    from tests.bench.learning import ENVIRONMENT
-
-    os.environ.update(ENVIRONMENT)
+    settle()
     from app.models import resolve
     from calibrate.full_model import WeightsError
     from engine.errors import EngineError

@@ -61,8 +61,8 @@ class Result:
         """The rows as a table, and what its columns mean."""
         columns: dict[str, Callable[[Numbers], str]] = {}
         for label in self.task.metrics:
-            columns[label] = partial(number, name=label, form="{:.3f}")
-            columns[f"{label[:-2]} change"] = partial(_change, label=label)
+            columns[f"{label} {self.task.better}"] = partial(number, name=label, form="{:.3f}")
+            columns[f"{label} change"] = partial(_change, label=label)
         columns["seconds"] = partial(number, name="seconds", form="{:.1f}")
         columns["unlearnt"] = partial(number, name="unlearnt", form="{:.0f}")
         rows = [(row.title, self.numbers(name), "") for name, row in self.rows.items()]
@@ -79,12 +79,9 @@ class Result:
         }
 
     def _method(self, name: str, row: Row) -> dict[str, Any]:
-        found = {key.translate(_WITHOUT_ARROW): value for key, value in self.numbers(name).items()}
+        found = {key.replace(" ", "_"): value for key, value in self.numbers(name).items()}
         answered = zip(self.users, row.answers, strict=True)
         return {**found, "golds": [{"id": user.id, "output": answer} for user, answer in answered]}
-
-
-_WITHOUT_ARROW = str.maketrans({"↑": "", "↓": "", " ": "_"})
 
 
 def _change(found: Numbers, label: str) -> str:

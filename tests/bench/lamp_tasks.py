@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 from tests.bench.lamp_metrics import (
     Metric,
@@ -33,7 +34,7 @@ class Task:
     """``text_field`` of a profile item is what is asked about, ``answer_field`` what the user answered.
 
     ``request``: the words in front of the text. ``labels``: the answers to choose from; none where the answer is
-    written, and the text itself is the user's answer. ``metrics`` by name, an arrow saying which way is better.
+    written, and the text itself is the user's answer. ``metrics`` by name; ``better``: where they go, up or down.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Task:
     request: str
     labels: tuple[str, ...]
     metrics: Mapping[str, Metric]
+    better: Literal["↑", "↓"]
 
     @property
     def name(self) -> str:
@@ -65,7 +67,8 @@ TASKS = {
             "Which tag does this movie relate to among the following tags? Just answer with the tag name without "
             f"further explanation. tags: [{', '.join(MOVIE_TAGS)}] description:",
             MOVIE_TAGS,
-            {"accuracy ↑": accuracy, "F1 ↑": partial(macro_f1, labels=MOVIE_TAGS)},
+            {"accuracy": accuracy, "F1": partial(macro_f1, labels=MOVIE_TAGS)},
+            "↑",
         ),
         Task(
             3,
@@ -75,7 +78,8 @@ TASKS = {
             "What is the score of the following review on a scale of 1 to 5? just answer with 1, 2, 3, 4, or 5 without "
             "further explanation. review:",
             RATINGS,
-            {"MAE ↓": mean_absolute_error, "RMSE ↓": root_mean_squared_error},
+            {"MAE": mean_absolute_error, "RMSE": root_mean_squared_error},
+            "↓",
         ),
         Task(
             7,
@@ -84,7 +88,8 @@ TASKS = {
             "text",
             "Paraphrase the following tweet without any explanation before or after it:",
             (),
-            {"ROUGE-1 ↑": rouge_1, "ROUGE-L ↑": rouge_l},
+            {"ROUGE-1": rouge_1, "ROUGE-L": rouge_l},
+            "↑",
         ),
     )
 }

@@ -13,23 +13,18 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from calibrate.messages import Job
 from calibrate.plan import PLANS, Plan
 from engine.wire import Vocabulary, WireError, sender, take_stdio
 from tests.bench.artefact import Artefact
+from tests.bench.environment import ENVIRONMENT as ENVIRONMENT
 from tests.bench.lesson import Lesson, NotEnoughError
 from tests.bench.methods import method_named
 
 _ROOT = Path(__file__).parents[2]
 _LOOK_EVERY_SECONDS = 0.05
-# Nothing is asked of a network, and no bars are drawn.
-ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "TQDM_DISABLE": "1",
-}
 
 
 @dataclass(frozen=True)
@@ -51,7 +46,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cost:
-    """``seconds`` from the start of the process to its end, ``peak_bytes`` the most memory it held (RSS)."""
+    """``seconds`` from the start of the process to its reply, ``peak_bytes`` the most memory it held (RSS)."""
 
     seconds: float
     peak_bytes: int
@@ -63,23 +58,26 @@ MESSAGES = Vocabulary([Assignment, Artefact, Failed])
 def learn_apart(assignment: Assignment) -> tuple[Artefact | Failed, Cost]:
     """Learn in a process of its own; what it learnt, and what that cost. Models are loaded within the time."""
     start = time.monotonic()
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "tests.bench.learning"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=_ROOT,
-        env=os.environ | ENVIRONMENT,
-    )
-    try:
-        with _Watch(process.pid) as watch:
-            line, _ = process.communicate(MESSAGES.encode(assignment))
-    finally:
-        process.kill()
+        env=ENVIRONMENT | os.environ,
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        try:
+            with _Watch(process.pid) as watch:
+                process.stdin.write(MESSAGES.encode(assignment))
+                process.stdin.flush()  # and left open: when it closes, the process ends
+                line = process.stdout.readline()
+        finally:
+            process.kill()
     cost = Cost(time.monotonic() - start, watch.peak)
     try:
         outcome = MESSAGES.decode(line)
     except WireError:
-        return Failed(False, f"the learning process ended with code {process.returncode}"), cost
+        return Failed(False, "the learning process ended before it replied; its error is above"), cost
     assert isinstance(outcome, Artefact | Failed)
     return outcome, cost
 
@@ -134,10 +132,16 @@ def _is_known(error: ValueError) -> bool:
 
 
 def main() -> None:
-    """Serve one assignment."""
+    """Serve one assignment; ends at once when stdin closes, so that it does not outlive who wants to know."""
     requests, replies = take_stdio()
     assignment = MESSAGES.decode(requests.readline())
+    threading.Thread(target=_end_with, args=(requests,), daemon=True).start()
     sender(MESSAGES, replies)(_learn(assignment))
+
+
+def _end_with(requests: BinaryIO) -> None:
+    requests.read()
+    os._exit(1)
 
 
 if __name__ == "__main__":

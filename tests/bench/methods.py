@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from app.errors import KnownError
-from tests.bench.lesson import Method
+
+if TYPE_CHECKING:
+    from tests.bench.lesson import Method
 
 PLAIN = "plain"
 PLAIN_TITLE = "plain model"

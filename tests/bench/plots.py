@@ -66,7 +66,7 @@ def likeness_plot(
 def curve_plot(
     path: Path, curves: Mapping[str, Sequence[tuple[int, Numbers]]], budgets: Mapping[str, Numbers]
 ) -> None:
-    """Two panels: change of likelihood over passages by method, and minutes and memory by budget where there are any."""
+    """Two panels: change of likelihood over passages by method, and minutes and memory by budget, if any."""
     figure, axes = _figure(2 if budgets else 1)
     left = axes[0]
     for (title, points), (colour, mark) in zip(curves.items(), _styles(len(curves)), strict=True):

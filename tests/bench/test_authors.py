@@ -56,6 +56,9 @@ def test_the_others_are_needed(voices: Path, tmp_path: Path) -> None:
     texts(tmp_path / "alone" / "me", letter="I shall come on Friday and bring the lamp. " * 9)
     with pytest.raises(KnownError, match="two people or more"):
         read_authors(tmp_path / "alone")
+    texts(tmp_path / "empty" / "me", letter="")
+    with pytest.raises(KnownError, match=r"letter\.txt is empty"):
+        read_authors(tmp_path / "empty")
     with pytest.raises(KnownError, match="no folder"):
         read_authors(tmp_path / "nowhere")
     with pytest.raises(KnownError, match="ada, bert"):

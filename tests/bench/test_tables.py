@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch", reason="the benchmark needs the calibrate extra")
-
-from tests.bench.opening import listed, without_nan
+from tests.bench.options import listed, without_nan
 from tests.bench.plots import curve_plot, likeness_plot
 from tests.bench.tables import LEGEND, change, likeness_table, markdown, size, strength_table
 

@@ -37,6 +37,6 @@ def test_the_report_keeps_own_and_others_apart() -> None:
 
 
 def test_the_smallest_scale_near_the_best_is_recommended() -> None:
-    assert recommended_scale({0.5: -0.40, 0.7: -0.49, 0.9: -0.495, 1.1: -0.47}) == 0.7
+    assert recommended_scale({0.5: -0.40, 0.7: -0.48, 0.9: -0.495, 1.1: -0.47}) == 0.7
     assert recommended_scale({0.5: -0.20, 0.7: -0.30, 0.9: -0.40}) == 0.9
     assert recommended_scale({0.5: 0.02, 0.7: 0.05}) == 0.5
