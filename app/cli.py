@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.commands.export import export
 from app.commands.gather import import_, learn
 from app.commands.listing import models, voices
 from app.commands.speak import compare, say
@@ -52,5 +53,5 @@ def cli(ctx: click.Context) -> None:
         ctx.exit(parts_of(ctx).open_window(places_of(ctx)))
 
 
-for _command in (import_, learn, say, compare, voices, models, demo):
+for _command in (import_, learn, say, compare, voices, models, export, demo):
     cli.add_command(_command)

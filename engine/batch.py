@@ -49,7 +49,8 @@ def answer_many(
     """Answer ``prompts``, ``parallel`` at a time, under ``steering``; ``on_done(number, text)`` for each.
 
     ``should_stop`` is asked before every computation; once true, no more answers come. The same ``seed``
-    gives the same answers. Raises EngineError when a prompt is too long for the model.
+    gives the same answers. Raises EngineError when a prompt is too long for the model, or the adapter is none
+    for it.
     """
     asked = [model.chat.prompt(turns, model.context_tokens, sampling.max_tokens) for turns in prompts]
     if not asked:
@@ -59,10 +60,8 @@ def answer_many(
     free = list(range(min(parallel, len(asked))))
     filler = len(free)
     writing: list[_Answer] = []
-    adapter = Adapter(model.weights, Path(steering.adapter.path)) if steering.adapter is not None else None
+    adapter: Adapter | None = None
     context = Context(model.weights, longest, threads=processors(), sequences=filler + 1)
-    context.steer(steering.vectors)
-    context.adapt(adapter, steering.strength)
 
     def draw(answer: _Answer, index: int) -> None:
         answer.text.append(answer.writer.draw(context, index))
@@ -74,6 +73,10 @@ def answer_many(
             on_done(answer.number, "".join(answer.text))
 
     try:
+        if steering.adapter is not None:
+            adapter = Adapter(model.weights, Path(steering.adapter.path))
+        context.steer(steering.vectors)
+        context.adapt(adapter, steering.strength)
         while (waiting or writing) and not should_stop():
             if waiting and free:
                 number, prompt = waiting.pop()

@@ -3,7 +3,8 @@
 Run as ``python -m tests.bench.lamp FOLDER --task 2`` (or 3, 7) with the extras ``calibrate`` and ``bench``. FOLDER
 holds the dev split of the task (see `tests.bench.lamp_data`); for LaMP-2 the one about movies. Comes out: the table of
 CHAMELEON (arXiv 2503.01048), a row for the plain model and one for each way of learning (`tests.bench.lamp_learning`),
-and with ``--json`` one object.
+and with ``--json`` one object. Where there are labels to choose from, a row without a model shows what it takes to
+answer as the user mostly did: what is learnt is more than that only where it is better.
 
 Every user is learnt from alone; the paper's group mode is not here. ``tests/bench/lamp_sample`` is invented and shows
 the form of the files; its numbers say nothing.
@@ -32,6 +33,7 @@ from tests.bench.methods import PLAIN, PLAIN_TITLE
 if TYPE_CHECKING:
     from tests.bench.models import Models
 
+HABIT, HABIT_TITLE = "habit", "the user's most frequent answer (no model)"
 Tell = Callable[[str], None]
 
 
@@ -67,6 +69,9 @@ def answer_all(
 
     answers = Answers(models, task, folder)
     rows = {PLAIN: Row(PLAIN_TITLE), **{way.name: Row(way.title) for way in WAYS}}
+    if task.labels:
+        # Where nothing is known of a user, any label will do.
+        rows[HABIT] = Row(HABIT_TITLE, [user.habit or task.labels[0] for user in users])
     begun, pair_seconds = time.monotonic(), 0.0
     for place, user in enumerate(users, start=1):
         plain = answers.answer(user.request, None)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,12 @@ class User:
     request: str
     gold: str
     profile: tuple[Item, ...]
+
+    @property
+    def habit(self) -> str:
+        """What they answered most often before; "" where nothing is known of them."""
+        counts = Counter(item.answer for item in self.profile)
+        return counts.most_common(1)[0][0] if counts else ""
 
 
 def read_users(folder: Path, task: Task, limit: int | None = None) -> list[User]:

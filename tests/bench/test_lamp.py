@@ -143,6 +143,11 @@ def test_files_are_found_by_task_and_dev_is_preferred(copy: Path) -> None:
         read_users(copy / "LaMP_7", TASKS[2])
 
 
+def test_the_habit_is_the_most_frequent_answer() -> None:
+    assert [user.habit for user in read_users(SAMPLE, TASKS[3])] == ["3", "5", "1", "4", "2", "5"]
+    assert User("1", "…", "5", ()).habit == ""
+
+
 def test_numbers_pass_for_text_and_empty_items_are_left_out(copy: Path) -> None:
     def change(found: Any) -> None:
         found[0]["id"] = int(found[0]["id"])
@@ -294,7 +299,7 @@ def test_a_whole_run(number: int, tiny: Path) -> None:
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["task"], found["users"]) == (f"LaMP_{number}", 2)
-    assert list(found["methods"]) == METHODS
+    assert list(found["methods"]) == METHODS + (["habit"] if TASKS[number].labels else [])
     names = set(TASKS[number].metrics)
     for method in found["methods"].values():
         assert names <= set(method)

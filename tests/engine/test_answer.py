@@ -58,6 +58,13 @@ def test_a_stop_of_the_prompt_ends_the_answer(tmp_path: Path, load: Loader) -> N
     assert ("".join(answer), answer.reason) == ("My, \x0b", "end")
 
 
+def test_what_might_have_begun_a_stop_comes_at_last(tmp_path: Path, load: Loader) -> None:
+    model = speller(tmp_path, load, "Ok\x0bUsx")
+    prompt = Prompt(prompt_of(model, [user("Hello")]).tokens, 0, ("\x0bUser:",))
+    for most, text in ((5, "Ok\x0bUs"), (20, "Ok\x0bUsx")):
+        assert "".join(model.answer(prompt, replace(GREEDY, max_tokens=most))) == text
+
+
 def test_an_answer_is_as_long_as_was_asked_at_most(model: Model) -> None:
     answer = model.answer(prompt_of(model, [user("Hello")]), replace(WARM, max_tokens=5))
     list(answer)
@@ -130,6 +137,19 @@ def test_logits_do_not_depend_on_how_a_text_was_cut(roomy: Model, cuts: tuple[in
         roomy.read(tokens[:place])
     roomy.read(tokens)
     np.testing.assert_array_equal(roomy.logits(), expected)
+
+
+def test_what_was_written_token_by_token_is_read_again_where_every_bit_counts(roomy: Model) -> None:
+    tokens = prompt_of(roomy, LONG).tokens[:200]
+    expected = expected_after(roomy, tokens)
+    for exact in (True, False):
+        roomy.read([0, 0])
+        roomy.read(tokens[:100])
+        assert all(roomy.write(token) for token in tokens[100:150])
+        roomy.read(tokens, exact=exact)
+        np.testing.assert_allclose(roomy.logits(), expected, atol=1e-2)
+        # Were it the same for both, computing tokens again would be for nothing.
+        assert np.array_equal(roomy.logits(), expected) is exact
 
 
 def test_what_was_read_is_not_read_again(roomy: Model, monkeypatch: pytest.MonkeyPatch) -> None:

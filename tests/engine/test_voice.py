@@ -242,14 +242,13 @@ def test_another_strength_reads_no_file_again(
 def test_a_voice_learnt_again_is_used_as_it_is_now(model: Model, vector: str, adapter: str) -> None:
     use = VoiceUse(vector, adapter=adapter)
     seen = [logits(model, use)]
-    for change in (
-        lambda: write_control_vector(Path(vector), random_vector(seed=8)),
-        lambda: write_low_rank_edit(Path(adapter), random_edit(seed=8)),
-    ):
-        change()
-        for file in (vector, adapter):
-            later = Path(file).stat().st_mtime_ns + 10_000_000
-            os.utime(file, ns=(later, later))
+    for file in (vector, adapter):
+        if file == vector:
+            write_control_vector(Path(vector), random_vector(seed=8))
+        else:
+            write_low_rank_edit(Path(adapter), random_edit(seed=8))
+        later = Path(file).stat().st_mtime_ns + 10_000_000  # some systems' clocks of files are slow
+        os.utime(file, ns=(later, later))
         seen.append(logits(model, use))
         assert np.abs(seen[-1] - seen[-2]).max() > 0.1
 
@@ -260,6 +259,16 @@ def test_two_voices_in_turn_are_each_themselves(model: Model, tmp_path: Path) ->
     assert np.abs(first - second).max() > 0.1
     np.testing.assert_array_equal(logits(model, uses[0]), first)
     np.testing.assert_array_equal(logits(model, uses[1]), second)
+
+
+def test_a_model_of_another_size_takes_its_own_voice(tmp_path: Path, load: Loader) -> None:
+    wide = load(write_tiny_llama(tmp_path / "wide.gguf", hidden=128, layers=3))
+    use = VoiceUse(
+        vector_file(tmp_path / "vector.gguf", random_vector(hidden=128, layers=(1, 2))),
+        adapter=edit_file(tmp_path / "adapter.gguf", random_edit(hidden=128, layers=(0, 2))),
+    )
+    for one in (replace(use, control_vector=""), replace(use, adapter="")):
+        assert np.abs(logits(wide, one) - logits(wide)).max() > 0.1
 
 
 # Refusals
@@ -341,6 +350,14 @@ def test_a_voice_whose_file_is_gone_is_an_error_to_act_on(model: Model, tmp_path
     for use in (VoiceUse(gone), VoiceUse(adapter=gone)):
         assert gone in refusal(model, use)
         assert "Learn the voice again" in refusal(model, use)
+
+
+def test_a_damaged_voice_is_named(model: Model, tmp_path: Path, vector: str, adapter: str) -> None:
+    for file in (vector, adapter):
+        path = Path(file)
+        path.write_bytes(path.read_bytes()[:-500])
+    assert vector in refusal(model, VoiceUse(vector, adapter=adapter))
+    assert adapter in refusal(model, VoiceUse(adapter=adapter))
 
 
 def test_a_voice_whose_file_goes_while_it_is_in_use_is_an_error_too(model: Model, use: VoiceUse) -> None:

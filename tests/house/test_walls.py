@@ -16,6 +16,7 @@ MAY_IMPORT = {
         "click",
         "docx",
         "engine.messages",
+        "engine.sharing",
         "filelock",
         "platformdirs",
         "PySide6.QtCore",
@@ -25,7 +26,7 @@ MAY_IMPORT = {
         "rich",
         "sqlite_utils",
     },
-    "engine": {"gguf", "llama_cpp", "numpy"},
+    "engine": {"gguf", "llama_cpp", "numpy", "safetensors"},
     "calibrate": {"engine", "gguf", "numpy", "resources", "torch", "transformers"},
     "resources": set(),
 }
@@ -89,7 +90,7 @@ def test_the_app_knows_the_other_rooms_by_their_messages_only() -> None:
         each
         for each in imports("app")
         if each.is_of("engine", "calibrate")
-        and not each.is_of("engine.messages", "engine.wire", "calibrate.messages")
+        and not each.is_of("engine.messages", "engine.sharing", "engine.wire", "calibrate.messages")
     ]
     assert not beyond, told(beyond)
 
