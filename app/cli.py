@@ -1,4 +1,4 @@
-"""The command line: import, learn, say, compare, voices, models, demo; without a command, the window."""
+"""The command line: import, learn, say, compare, voices, models, export, demo; without a command, the window."""
 
 from __future__ import annotations
 

@@ -20,34 +20,17 @@ if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None
 from app.errors import KnownError  # noqa: E402
 from calibrate.edit import Edit  # noqa: E402
 from calibrate.refine import mean_nll  # noqa: E402
+from tests.bench import lamp_learning as learning  # noqa: E402
+from tests.bench import lamp_metrics as metrics  # noqa: E402
 from tests.bench.lamp import main  # noqa: E402
 from tests.bench.lamp_answers import Answers  # noqa: E402
 from tests.bench.lamp_data import Item, User, read_users  # noqa: E402
-from tests.bench.lamp_learning import (  # noqa: E402
-    ITEMS,
-    WAYS,
-    Pair,
-    fabricated,
-    lesson_of,
-    projection,
-    refined,
-    shares,
-)
-from tests.bench.lamp_metrics import (  # noqa: E402
-    accuracy,
-    change_interval,
-    macro_f1,
-    mean_absolute_error,
-    root_mean_squared_error,
-    rouge_1,
-    rouge_l,
-)
 from tests.bench.lamp_result import Result, Row  # noqa: E402
 from tests.bench.lamp_tasks import TASKS  # noqa: E402
 from tests.bench.models import Models  # noqa: E402
 
 SAMPLE = Path(__file__).with_name("lamp_sample")
-METHODS = ["plain", *(way.name for way in WAYS)]
+METHODS = ["plain", *(way.name for way in learning.WAYS)]
 LAMP_2_QUESTIONS, LAMP_2_OUTPUTS = "LaMP_2/dev_questions.json", "LaMP_2/dev_outputs.json"
 
 
@@ -163,40 +146,40 @@ def test_numbers_pass_for_text_and_empty_items_are_left_out(copy: Path) -> None:
 
 def test_accuracy_and_f1_by_hand() -> None:
     golds, answers = ["a", "a", "b", "c"], ["a", "b", "b", "b"]
-    assert accuracy(golds, answers) == 0.5
+    assert metrics.accuracy(golds, answers) == 0.5
     # a: 1 right of 2 + 1; b: 1 right of 1 + 3; c: none right; d: never there
-    assert macro_f1(golds, answers, ["a", "b", "c", "d"]) == pytest.approx((2 / 3 + 2 / 4 + 0 + 0) / 4)
+    assert metrics.macro_f1(golds, answers, ["a", "b", "c", "d"]) == pytest.approx((2 / 3 + 2 / 4) / 4)
 
 
 def test_errors_by_hand() -> None:
     golds, answers = ["1", "5", "3"], ["2", "1", "3"]
-    assert mean_absolute_error(golds, answers) == pytest.approx(5 / 3)
-    assert root_mean_squared_error(golds, answers) == pytest.approx(math.sqrt(17 / 3))
+    assert metrics.mean_absolute_error(golds, answers) == pytest.approx(5 / 3)
+    assert metrics.root_mean_squared_error(golds, answers) == pytest.approx(math.sqrt(17 / 3))
 
 
 def test_rouge_by_hand() -> None:
     # 3 words are in both, of 4 and of 5; in the same order only "the" and "sat"
     gold, answer = ["The cat sat today"], ["sat the dog today, the"]
-    assert rouge_1(gold, answer) == pytest.approx(2 * 3 / (4 + 5))
-    assert rouge_l(gold, answer) == pytest.approx(2 * 2 / (4 + 5))
-    assert rouge_1(["runs"], ["running"]) == 0.0, "without stemming"
-    assert rouge_l(["a b", "c"], ["a b", ""]) == pytest.approx(0.5)
+    assert metrics.rouge_1(gold, answer) == pytest.approx(2 * 3 / (4 + 5))
+    assert metrics.rouge_l(gold, answer) == pytest.approx(2 * 2 / (4 + 5))
+    assert metrics.rouge_1(["runs"], ["running"]) == 0.0, "without stemming"
+    assert metrics.rouge_l(["a b", "c"], ["a b", ""]) == pytest.approx(0.5)
 
 
 def test_a_change_is_as_sure_as_the_users_agree_on_it() -> None:
     golds, before, after = ["5"] * 20, ["1"] * 20, ["4"] * 20
-    assert change_interval(mean_absolute_error, golds, before, after) == (-3.0, -3.0)
-    low, high = change_interval(accuracy, golds, before, ["5"] * 10 + ["1"] * 10)
+    assert metrics.change_interval(metrics.mean_absolute_error, golds, before, after) == (-3.0, -3.0)
+    low, high = metrics.change_interval(metrics.accuracy, golds, before, ["5"] * 10 + ["1"] * 10)
     assert 0 < low < 0.5 < high < 1
 
 
 def test_every_fourth_item_is_for_validation_and_a_single_one_is_for_both() -> None:
-    pairs = [Pair(str(place), "a", "b") for place in range(ITEMS)]
-    train, validation = shares(pairs)
+    pairs = [learning.Pair(str(place), "a", "b") for place in range(learning.ITEMS)]
+    train, validation = learning.shares(pairs)
     assert (len(train), len(validation)) == (12, 4)
     assert not set(train) & set(validation)
-    assert [len(share) for share in shares(pairs[:2])] == [1, 1]
-    assert shares(pairs[:1]) == (pairs[:1], pairs[:1])
+    assert [len(share) for share in learning.shares(pairs[:2])] == [1, 1]
+    assert learning.shares(pairs[:1]) == (pairs[:1], pairs[:1])
 
 
 class Scripted(Answers):
@@ -216,14 +199,14 @@ def test_a_tweet_is_asked_for_by_its_paraphrase() -> None:
     answers = Scripted(
         {late: "The train is delayed.", moon: "I cannot.", "The train is delayed.": "A late train."}
     )
-    expected = Pair(TASKS[7].query("The train is delayed."), late, "A late train.")
-    assert fabricated(answers, TASKS[7], user) == [expected], "what says nothing of the tweet is left out"
+    expected = learning.Pair(TASKS[7].query("The train is delayed."), late, "A late train.")
+    assert learning.fabricated(answers, TASKS[7], user) == [expected], "no paraphrase, no pair"
 
 
 def test_the_most_representative_items_are_asked_about(models: Models, tmp_path: Path) -> None:
     items = tuple(Item(f"the house and water {place}", "3") for place in range(20))
-    pairs = fabricated(Answers(models, TASKS[3], tmp_path), TASKS[3], User("1", "…", "3", items))
-    assert len(pairs) == ITEMS
+    pairs = learning.fabricated(Answers(models, TASKS[3], tmp_path), TASKS[3], User("1", "…", "3", items))
+    assert len(pairs) == learning.ITEMS
     assert {pair.own for pair in pairs} == {"3"}
     assert all(pair.query.startswith(TASKS[3].request) for pair in pairs)
 
@@ -232,11 +215,11 @@ def test_a_text_is_written_under_the_edit(models: Models, tmp_path: Path) -> Non
     task = TASKS[7]
     answers = Answers(models, task, tmp_path)
     requests = [task.query(text) for text in ("the house", "my water", "dear friend", "rain", "a word")]
-    pairs = [Pair(request, "dear friend", "by the rain") for request in requests]
-    lesson = lesson_of(answers, models.full, task, pairs, seed=0)
+    pairs = [learning.Pair(request, "dear friend", "by the rain") for request in requests]
+    lesson = learning.lesson_of(answers, models.full, task, pairs, seed=0)
     assert lesson is not None
     assert lesson.keeps_to_request
-    edit = projection(models.full, lesson, 0)
+    edit = learning.projection(models.full, lesson, 0)
     plain = [answers.answer(request, None) for request in requests]
     assert [answers.answer(request, edit) for request in requests] != plain
     nothing = Edit.nothing(models.full.layer_count, models.full.hidden_size)
@@ -260,15 +243,15 @@ def test_a_user_who_always_answers_alike_is_learnt(models: Models, tmp_path: Pat
     ]
     plain = answers.choose(requests[-1], None)
     wanted = "4" if plain != "4" else "2"
-    pairs = [Pair(request, wanted, "by the rain") for request in requests[:5]]
-    lesson = lesson_of(answers, models.full, task, pairs, seed=0)
+    pairs = [learning.Pair(request, wanted, "by the rain") for request in requests[:5]]
+    lesson = learning.lesson_of(answers, models.full, task, pairs, seed=0)
     assert lesson is not None
     assert not lesson.keeps_to_request
-    edit = refined(models.full, lesson, 0)
+    edit = learning.refined(models.full, lesson, 0)
     assert edit is not None
     before, after = (mean_nll(models.full, lesson.validation, each) for each in (None, edit))
     assert after < before
-    strong = projection(models.full, lesson, 0)
+    strong = learning.projection(models.full, lesson, 0)
     assert strong is not None
     assert strong.rank == 2
     assert not strong.vectors.any()
@@ -278,8 +261,9 @@ def test_where_the_model_answers_as_the_user_does_there_is_nothing_to_learn(
     models: Models, tmp_path: Path
 ) -> None:
     answers = Answers(models, TASKS[3], tmp_path)
-    assert lesson_of(answers, models.full, TASKS[3], [Pair("q", "5", "5"), Pair("r", "4", "")], 0) is None
-    assert lesson_of(answers, models.full, TASKS[3], [], 0) is None
+    pairs = [learning.Pair("q", "5", "5"), learning.Pair("r", "4", "")]
+    assert learning.lesson_of(answers, models.full, TASKS[3], pairs, 0) is None
+    assert learning.lesson_of(answers, models.full, TASKS[3], [], 0) is None
 
 
 def test_the_table_holds_the_change_from_the_plain_model() -> None:
@@ -305,13 +289,6 @@ def test_a_whole_run(number: int, tiny: Path) -> None:
         assert names <= set(method)
         assert [each["id"] for each in method["golds"]] == [f"{number}00", f"{number}10"]
     assert "user 2 of 2" in result.stderr
-
-
-def test_a_run_prints_a_table(tiny: Path) -> None:
-    result = CliRunner().invoke(main, [str(SAMPLE), "--task", "3", "--model", str(tiny), "--limit", "1"])
-    assert result.exit_code == 0, result.stderr
-    assert "## LaMP_3, product rating: tiny, seed 0" in result.stdout
-    assert "| refined edit" in result.stdout
 
 
 def test_what_cannot_be_is_said_in_a_line(tmp_path: Path) -> None:
