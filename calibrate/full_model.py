@@ -77,7 +77,6 @@ class FullModel:
             model: Any = AutoModelForCausalLM.from_pretrained(
                 str(folder),
                 dtype=fastest_dtype(),
-                attn_implementation="sdpa",
                 local_files_only=True,
                 **where,
             )
@@ -130,7 +129,7 @@ class FullModel:
         states = self._model.model(ids, use_cache=False).last_hidden_state
         # The state at position t predicts token t + 1; only those before an answer token need logits.
         predicts = answer[:, 1:]
-        logits = self._model.lm_head(states[:, :-1][predicts]).float()
+        logits = self._logits(states[:, :-1][predicts])
         losses = functional.cross_entropy(logits, ids[:, 1:][predicts], reduction="none")
         rows = predicts.nonzero()[:, 0]
         sums = torch.zeros(len(samples)).index_add(0, rows, losses)
@@ -152,6 +151,12 @@ class FullModel:
                 found[batch] = self.nll([samples[index] for index in batch]).double().numpy()
                 on_samples(len(batch))
         return found
+
+    def _logits(self, states: Tensor) -> Tensor:
+        """What the model makes of the last block's normed ``states``; its own pass would do it for the padding too."""
+        logits: Tensor = self._model.lm_head(states).float()
+        cap = getattr(self._model.config, "final_logit_softcapping", None)
+        return logits if cap is None else torch.tanh(logits / cap) * cap
 
     def _mlp_hook(self, number: int) -> Any:
         def edit_output(_mlp: Any, _inputs: Any, output: Tensor) -> Tensor:

@@ -19,6 +19,11 @@ from gi.repository import Atspi  # type: ignore[import-not-found]  # noqa: E402
 _MOST_TEXT = 20_000
 
 
+def text_of(node: Any) -> str:
+    """The text of ``node``; asked for beyond its end, Qt gives none at all."""
+    return str(Atspi.Text.get_text(node, 0, min(Atspi.Text.get_character_count(node), _MOST_TEXT)))
+
+
 def look(node: Any, found: list[dict[str, Any]]) -> None:
     """Add ``node`` and what is in it to ``found``."""
     states = node.get_state_set()
@@ -30,7 +35,7 @@ def look(node: Any, found: list[dict[str, Any]]) -> None:
         {
             "role": node.get_role_name(),
             "name": node.get_name() or "",
-            "text": Atspi.Text.get_text(node, 0, _MOST_TEXT) if "Text" in interfaces else "",
+            "text": text_of(node) if "Text" in interfaces else "",
             "x": box.x,
             "y": box.y,
             "width": box.width,

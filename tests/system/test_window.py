@@ -17,7 +17,8 @@ import pytest
 from tests.system.window_driver import Window, in_words, screen, why_not
 
 LETTERS = Path(__file__).parents[3] / "shared" / "data" / "voices" / "beethoven"
-ASKED = "Write a long letter to a friend about your journey through the mountains."
+# The default model always writes hundreds of words on this, so that there is time to interrupt it.
+ASKED = "Write a very long story with many chapters about a journey through the mountains."
 MISSING = [name for name in ("torch", "transformers", "accelerate") if importlib.util.find_spec(name) is None]
 
 pytestmark = [
@@ -84,6 +85,14 @@ def send(window: Window, text: str) -> None:
     window.key("Return")
 
 
+def wait_for_the_beginning(window: Window) -> None:
+    """Until an answer is under way."""
+    window.wait(
+        lambda things: any(len(each.text) > 40 for each in things if each.name == "Idiolect wrote"),
+        "an answer",
+    )
+
+
 def wait_for_answer(window: Window, seconds: float = 120.0) -> str:
     """The last answer, once it is complete."""
     window.find("Answer again", seconds=seconds)
@@ -110,9 +119,7 @@ def test_a_newcomer_writes_and_is_answered(
 def test_stop_keeps_what_was_written(start: Callable[[], Window], data: Path) -> None:
     window = start()
     send(window, ASKED)
-    window.wait(
-        lambda things: any(len(each.text) > 40 for each in things if "wrote" in each.name), "an answer"
-    )
+    wait_for_the_beginning(window)
     window.key("Escape")
     window.wait_for_text("stopped")
     role, text, ended = messages(data)[-1]
@@ -125,9 +132,7 @@ def test_an_engine_killed_in_mid_answer_is_told_and_the_conversation_goes_on(
 ) -> None:
     window = start()
     send(window, ASKED)
-    window.wait(
-        lambda things: any(len(each.text) > 40 for each in things if "wrote" in each.name), "an answer"
-    )
+    wait_for_the_beginning(window)
     (engine,) = window.children("engine.serve")
     engine.kill()
     window.wait_for_text("was killed")
@@ -148,9 +153,7 @@ def test_an_engine_killed_in_mid_answer_is_told_and_the_conversation_goes_on(
 def test_trying_again_after_the_engine_was_killed_answers(start: Callable[[], Window], data: Path) -> None:
     window = start()
     send(window, ASKED)
-    window.wait(
-        lambda things: any(len(each.text) > 40 for each in things if "wrote" in each.name), "an answer"
-    )
+    wait_for_the_beginning(window)
     window.children("engine.serve")[0].kill()
     window.click("Try again")
     assert wait_for_answer(window).strip()
