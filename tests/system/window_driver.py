@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -112,13 +113,16 @@ class Window:
         """Start it on the data folder ``data``."""
         self._environment = environment
         self.started = time.monotonic()
+        # A file: a pipe that nobody reads fills up with Qt's remarks, and the window then waits for it for ever.
+        handle, name = tempfile.mkstemp(prefix="idiolect-window-")
+        self._output = Path(name)
         self.process = subprocess.Popen(
             [sys.executable, "-P", "-m", "app", "--data-dir", str(data)],
             env=environment,
-            stdout=subprocess.PIPE,
+            stdout=handle,
             stderr=subprocess.STDOUT,
-            text=True,
         )
+        os.close(handle)
 
     def look(self) -> list[Thing]:
         """Everything in sight."""
@@ -203,8 +207,8 @@ class Window:
 
     @property
     def said(self) -> str:
-        """What it printed; once it has ended."""
-        return self.process.stdout.read() if self.process.stdout is not None else ""
+        """What it printed so far."""
+        return self._output.read_text(errors="replace")
 
     def _do(self, *arguments: str) -> None:
         subprocess.run(["xdotool", *arguments], env=self._environment, check=True, timeout=60)
