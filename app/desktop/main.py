@@ -40,6 +40,7 @@ class Desktop(QObject):
         self._held = contextlib.ExitStack()
         self.services: Services | None = None
         self._remembered = state.load(places.config)
+        self._kept_conversation = self._remembered.conversation_id
         self._gui = GuiThread(self)
         self._asking, self._importing, self._learning = (
             Background(self._gui, name) for name in ("conversations", "import", "learning")
@@ -97,6 +98,7 @@ class Desktop(QObject):
         self.services = services
         self.window.settle_start_problem()
         self.chat.connect_to(services.store, services.chat, self._remembered.conversation_id)
+        self.chat.lines_changed.connect(lambda _lines: self._keep_place())
         self.voices.connect_to(services.store.voices, self._asking)
         self.learn.connect_to(services.for_learning())
         self._asking.run(lambda: services.warm(self.voices.remembered))
@@ -104,6 +106,12 @@ class Desktop(QObject):
     def _cannot_open(self, error: Exception) -> None:
         self._held.close()
         self.window.show_start_problem(self._troubles.describe(error).text)
+
+    def _keep_place(self) -> None:
+        """Write down which conversation is open as soon as that changes: a window that is killed begins there too."""
+        if self.chat.conversation_id not in (None, self._kept_conversation):
+            self._kept_conversation = self.chat.conversation_id
+            self._save_state()
 
     def _save_state(self) -> None:
         remember = state.WindowState(
