@@ -28,7 +28,9 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Directions:
-    """``theta_p``, ``theta_n``: unit vectors; ``difference``: mean difference; ``start``: where refine begins.
+    """``theta_p``, ``theta_n``: unit vectors; ``difference``: mean difference.
+
+    ``start``: where an additive edit may begin; the product's refine begins at nothing, see `refine.starting_edit`.
 
     ``separation`` says per layer how well the difference tells own from plain answers: the share of pairs
     whose own answer lies further along it than the plain one, each pair judged by the others (leave-one-out);

@@ -17,10 +17,15 @@ import numpy as np
 from calibrate.edit import Edit
 from calibrate.full_model import FullModel
 from calibrate.projection import as_ffn_down
-from engine.adapterfile import LowRankEdit, write_low_rank_edit
-from engine.voicefile import ControlVector, Provenance, Vector, read_control_vector, write_control_vector
-
-VECTOR_FILE, ADAPTER_FILE = "control-vector.gguf", "adapter.gguf"
+from engine.adapterfile import ADAPTER_FILE, LowRankEdit, write_low_rank_edit
+from engine.voicefile import (
+    VECTOR_FILE,
+    ControlVector,
+    Provenance,
+    Vector,
+    read_control_vector,
+    write_control_vector,
+)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,9 @@ from engine.container import (
     write_contents,
 )
 
+# What a voice's file of this kind is called.
+ADAPTER_FILE = "adapter.gguf"
+
 _TENSOR = re.compile(r"blk\.(0|[1-9][0-9]{0,3})\.ffn_down\.weight\.lora_([ab])")
 _TEXTS = {"general.type": "adapter", "adapter.type": "lora"}
 _ALPHA = "adapter.lora.alpha"

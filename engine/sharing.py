@@ -21,17 +21,16 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.adapterfile import LowRankEdit, read_low_rank_edit, write_low_rank_edit
+from engine.adapterfile import ADAPTER_FILE, LowRankEdit, read_low_rank_edit, write_low_rank_edit
 from engine.errors import EngineError
 from engine.messages import Sampling
-from engine.voicefile import ControlVector, Provenance, Vector, read_control_vector
+from engine.voicefile import VECTOR_FILE, ControlVector, Provenance, Vector, read_control_vector
 
 __all__ = [
     "EngineError", "Parcel", "SharedFile", "SharedVoice", "SharingError", "as_gguf", "as_ollama", "as_peft",
     "read_voice", "write",
 ]  # fmt: skip
 
-VECTOR_FILE, ADAPTER_FILE = "control-vector.gguf", "adapter.gguf"
 # The MLP's output joins the residual stream as it is. Not so in gemma2 and gemma3, which normalise it first, and in
 # granite, which scales it.
 _ADDS_MLP_OUTPUT = frozenset({"gemma", "llama", "phi3", "qwen2", "qwen3", "smollm3"})

@@ -29,8 +29,12 @@ from engine.container import (
 )
 
 __all__ = [
-    "ControlVector", "Provenance", "Vector", "VoiceFileError", "read_control_vector", "write_control_vector",
+    "VECTOR_FILE", "ControlVector", "Provenance", "Vector", "VoiceFileError", "read_control_vector",
+    "write_control_vector",
 ]  # fmt: skip
+
+# What a voice's file of this kind is called.
+VECTOR_FILE = "control-vector.gguf"
 
 _ARCHITECTURE = "controlvector"
 _PREFIX = "direction."

@@ -68,15 +68,15 @@ def use_of(
 def files_of(places: Places, voice: Voice) -> dict[str, Path]:
     """The files of ``voice`` by kind (``control_vector``, ``adapter``), all of which are there.
 
-    Raises KnownError naming the one that is not there any more.
+    Raises KnownError where there is none, or one is not there any more.
     """
     files = _recorded(places, voice)
-    for path in files.values():
-        if not path.is_file():
-            raise KnownError(
-                f"A file of the voice {voice.name!r} is missing ({path}). Learn the voice again: "
-                "the fabricated pairs are kept, so it is quick."
-            )
+    gone = [path for path in files.values() if not path.is_file()]
+    if gone or not files:
+        raise KnownError(
+            f"A file of the voice {voice.name!r} is missing{f' ({gone[0]})' if gone else ''}. Learn the voice "
+            "again: the fabricated pairs are kept, so it is quick."
+        )
     return files
 
 

@@ -70,3 +70,12 @@ def only_json(result: Result) -> Any:
     assert result.exit_code == 0, result.output
     assert result.stdout.count("\n") == 1, f"more than one line on stdout:\n{result.stdout}"
     return json.loads(result.stdout)
+
+
+def refused(result: Result, *said: str) -> None:
+    """The command ended with exit code 2, a message and nothing on stdout, and without a traceback."""
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.stderr
+    for words in said:
+        assert words in result.stderr
+    assert result.stdout == ""

@@ -6,27 +6,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 
 from app.errors import KnownError
 from app.models import Model
 from app.places import hold
-from tests.app.commandline import Shell, only_json
+from tests.app.commandline import Shell, only_json, refused
 from tests.fakes import MODEL
 
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
-
-
-def refused(result: Result, *said: str) -> None:
-    """The command ended with exit code 2, a message and nothing on stdout, and without a traceback."""
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.stderr
-    for words in said:
-        assert words in result.stderr
-    assert result.stdout == ""
 
 
 def test_the_data_folder_may_be_named_before_or_after_the_command(shell: Shell) -> None:

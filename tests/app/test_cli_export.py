@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import Result
 
 from app.history.records import Likeness
 from app.history.store import Store
 from app.models import Model
 from engine.adapterfile import LowRankEdit, write_low_rank_edit
 from engine.voicefile import ControlVector, Provenance, write_control_vector
-from tests.app.commandline import Shell, only_json
+from tests.app.commandline import Shell, only_json, refused
 from tests.app.workers.histories import learnt_voice
 from tests.fakes import MODEL
 
@@ -47,15 +46,6 @@ def learn(shell: Shell, name: str, architecture: str = "llama") -> Path:
         }
         store.finish_run(run, files, 1.0, LIKENESS, {}, 3.0)
     return folder
-
-
-def refused(result: Result, *said: str) -> None:
-    """The command ended with exit code 2, a message and nothing on stdout, and without a traceback."""
-    assert result.exit_code == 2, result.output
-    assert "Traceback" not in result.stderr
-    for words in said:
-        assert words in result.stderr
-    assert result.stdout == ""
 
 
 def test_a_voice_goes_into_a_folder_of_its_own_here(shell: Shell) -> None:

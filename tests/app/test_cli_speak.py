@@ -6,8 +6,7 @@ import pytest
 
 from app.workers.engine_client import Died
 from engine.messages import Failed, Token, VoiceUse
-from tests.app.commandline import Shell, only_json
-from tests.app.test_cli import refused
+from tests.app.commandline import Shell, only_json, refused
 from tests.fakes import finished
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import KnownError
-from app.history.records import Message
+from app.history.records import Likeness, Message
 from app.history.store import Store
 from app.places import Places
 from app.workers import chat as chat_module
@@ -245,6 +245,13 @@ def test_a_voice_whose_file_is_gone_says_to_learn_it_again(desk: Desk, store: St
     learnt_voice(store, places, "letters").unlink()
     with pytest.raises(KnownError, match=r"'letters' is missing.*Learn the voice again"):
         desk.send("Hello", voice="letters")
+
+
+def test_a_voice_without_any_file_says_to_learn_it_again(desk: Desk, store: Store, places: Places) -> None:
+    run = store.start_run("bare", "tiny", {}, [])
+    store.finish_run(run, {}, 1.0, Likeness(-0.4, -0.5, -0.3, -0.1, 900, 7), {}, 3.0)
+    with pytest.raises(KnownError, match=r"'bare' is missing.*Learn the voice again"):
+        desk.send("Hello", voice="bare")
 
 
 def test_dropped_turns_and_cut_answers_are_noted(desk: Desk) -> None:
