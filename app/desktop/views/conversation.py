@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QScrollArea, QWidget
+from PySide6.QtWidgets import QWidget
 
 from app.desktop.icons import Icons
 from app.desktop.presenters.chat import Line
 from app.desktop.theme import Space, Theme
 from app.desktop.views.message import MessageView, view_of
 from app.desktop.views.parts import button, centred, column
+from app.desktop.views.scrolling import ScrollArea
 
 # Building a message takes about a millisecond; more than these are built when the person asks for them.
 BUILT_AT_ONCE = 60
 _NEAR_THE_END = 32
 
 
-class ConversationView(QScrollArea):
+class ConversationView(ScrollArea):
     """Emits ``try_again`` for the last message."""
 
     try_again = Signal()
@@ -30,9 +31,6 @@ class ConversationView(QScrollArea):
         self._lines: tuple[Line, ...] = ()
         self._views: list[MessageView] = []
         self._at_end = True
-        self.setWidgetResizable(True)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setAccessibleName("Conversation")
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         inside = QWidget()
@@ -48,7 +46,8 @@ class ConversationView(QScrollArea):
         whole.addLayout(centred(self._column, Space.COLUMN))
         whole.addStretch(1)
         self.setWidget(inside)
-        self._set_margins()
+        # The scroll bar takes its room from the margin, so that the text stays in line with the composer.
+        whole.setContentsMargins(Space.XL, Space.XL, Space.XL - self.bar_room, Space.L)
         self._to_end = button("", "float", says="Jump to the newest text")
         self._to_end.setParent(self)
         icons.put(self._to_end, "down")
@@ -148,14 +147,7 @@ class ConversationView(QScrollArea):
         view.hide()
         view.deleteLater()
 
-    def _set_margins(self) -> None:
-        """The scroll bar takes its room from the margin, so that the text stays in line with the composer."""
-        bar = self.verticalScrollBar()
-        taken = bar.sizeHint().width() if bar.maximum() > 0 else 0
-        self._whole.setContentsMargins(Space.XL, Space.XL, Space.XL - taken, Space.L)
-
     def _range_changed(self, _least: int, most: int) -> None:
-        self._set_margins()
         if self._at_end:
             self.verticalScrollBar().setValue(most)
 

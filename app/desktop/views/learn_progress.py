@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from app.desktop.presenters.learn import LearnProgress
 from app.desktop.theme import Space
 from app.desktop.views.parts import button, card, column, label, row
+from app.desktop.views.scrolling import ScrollArea
 from calibrate.messages import PairMade
 
 _MARK = 20
@@ -146,8 +147,7 @@ class ProgressPage(QWidget):
         both.addWidget(insight_card)
         both.addWidget(pair_card)
         both.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
+        scroll = ScrollArea()
         scroll.setWidget(inside)
         scroll.setAccessibleName("A look at what is being learnt")
         return scroll
