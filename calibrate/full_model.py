@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +18,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from calibrate.batching import Batching, Sample
 from calibrate.edit import Edit
+from calibrate.rotary import follow_file
 
-# Tokens in one forward pass while tuning: bounds the memory of the saved activations (about 1.2 MB a token
-# for the default model in float32), and keeps them in the processor's cache; more is slower.
-MICRO_BATCH_TOKENS = 512
 # Lengths are rounded up to this: the matrix library keeps a plan, and memory for it, for every shape it has met.
 _LENGTH_STEP = 32
 
 
 class WeightsError(ValueError):
     """The weights cannot be read; the message names the file and what to do."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A request and its answer as token ids; only the answer is scored."""
-
-    prompt: tuple[int, ...]
-    answer: tuple[int, ...]
-
-    @property
-    def length(self) -> int:
-        """Tokens in all."""
-        return len(self.prompt) + len(self.answer)
 
 
 class FullModel:
@@ -57,6 +42,7 @@ class FullModel:
         self._blocks = model.model.layers
         self.layer_count = len(self._blocks)
         self.hidden_size = int(model.config.hidden_size)
+        self.batching = Batching()
         self._edit: Edit | None = None
         self._kept: tuple[list[Tensor], list[Tensor]] | None = None
         for number, block in enumerate(self._blocks):
@@ -80,6 +66,11 @@ class FullModel:
                 local_files_only=True,
                 **where,
             )
+            # A folder may hold more than a language model (pictures, sound); such a one has its blocks elsewhere.
+            if not hasattr(getattr(model, "model", None), "layers"):
+                raise ValueError(f"{type(model).__name__} is not a model of language alone")
+            if weights.is_file():
+                follow_file(model, weights)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise WeightsError(f"The model's weights cannot be read from {weights}: {error}") from error
         model.eval().requires_grad_(False)
@@ -105,18 +96,21 @@ class FullModel:
         Both (samples, layers, hidden), float32.
         """
         means = torch.zeros(2, len(samples), self.layer_count, self.hidden_size)
+
+        def read(batch: list[int]) -> None:
+            ids, answer = _padded([samples[index] for index in batch])
+            weights = answer.float() / answer.sum(dim=1, keepdim=True)
+            self._kept = ([], [])
+            try:
+                self._model.model(ids, use_cache=False)
+                for place, kept in enumerate(self._kept):
+                    stacked = torch.stack(kept, dim=1).float()  # (batch, layers, tokens, hidden)
+                    means[place, batch] = torch.einsum("blth,bt->blh", stacked, weights)
+            finally:
+                self._kept = None
+
         with torch.no_grad():
-            for batch in batches(samples, MICRO_BATCH_TOKENS * 4):
-                ids, answer = _padded([samples[index] for index in batch])
-                weights = answer.float() / answer.sum(dim=1, keepdim=True)
-                self._kept = ([], [])
-                try:
-                    self._model.model(ids, use_cache=False)
-                    for place, kept in enumerate(self._kept):
-                        stacked = torch.stack(kept, dim=1).float()  # (batch, layers, tokens, hidden)
-                        means[place, batch] = torch.einsum("blth,bt->blh", stacked, weights)
-                finally:
-                    self._kept = None
+            self.batching.each(samples, read, light=4)
         return means[0], means[1]
 
     def nll(self, samples: Sequence[Sample], head: int | None = None) -> Tensor:
@@ -146,10 +140,13 @@ class FullModel:
     ) -> NDArray[np.float64]:
         """`nll` of every sample under ``edit``, without gradient: (samples,). ``on_samples`` counts them."""
         found = np.zeros(len(samples))
+
+        def score(batch: list[int]) -> None:
+            found[batch] = self.nll([samples[index] for index in batch]).double().numpy()
+            on_samples(len(batch))
+
         with torch.no_grad(), self.steered(edit):
-            for batch in batches(samples, MICRO_BATCH_TOKENS):
-                found[batch] = self.nll([samples[index] for index in batch]).double().numpy()
-                on_samples(len(batch))
+            self.batching.each(samples, score)
         return found
 
     def _logits(self, states: Tensor) -> Tensor:
@@ -180,18 +177,6 @@ class FullModel:
             return (states, *output[1:]) if isinstance(output, tuple) else states
 
         return steer
-
-
-def batches(samples: Sequence[Sample], tokens: int) -> list[list[int]]:
-    """Indices of ``samples`` in groups of like length, each at most ``tokens`` with padding (or one sample)."""
-    order = sorted(range(len(samples)), key=lambda index: samples[index].length)
-    groups: list[list[int]] = []
-    for index in order:
-        if groups and samples[index].length * (len(groups[-1]) + 1) <= tokens:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
 
 
 def fastest_dtype() -> torch.dtype:

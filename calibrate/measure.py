@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate.batching import Sample
 from calibrate.edit import Edit
 from calibrate.export import VoiceFiles
-from calibrate.full_model import FullModel, Sample
+from calibrate.full_model import FullModel
 from calibrate.messages import Likeness
 from engine.score import scoring
 

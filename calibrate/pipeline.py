@@ -15,10 +15,11 @@ from typing import Any
 import torch
 
 from calibrate.align import align
+from calibrate.batching import Sample
 from calibrate.edit import Edit
 from calibrate.export import VoiceFiles, export
 from calibrate.fabricate import drafts, fabricate
-from calibrate.full_model import FullModel, Sample
+from calibrate.full_model import FullModel
 from calibrate.insight import personal_insight
 from calibrate.measure import (
     TOLERANCE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from calibrate.full_model import Sample
+from calibrate.batching import Sample
 from engine.batch import answer_many
 from engine.messages import ChatTurn, Sampling
 from engine.model import Model, processors

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calibrate.full_model import FullModel, Sample
+from calibrate.batching import Sample
+from calibrate.full_model import FullModel
 
 _AT_ONCE = 8
 Array = NDArray[np.float32]

@@ -30,8 +30,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from calibrate.batching import Sample, batches, memory_errors
 from calibrate.edit import Edit
-from calibrate.full_model import MICRO_BATCH_TOKENS, FullModel, Sample, batches
+from calibrate.full_model import FullModel
 
 _WARM_UP_STEPS = 5
 # The request margin: tokens of h, nats per token c asked for, and samples k of a group it is measured on.
@@ -160,9 +161,29 @@ def _step(
     optimiser: torch.optim.Optimizer,
     request_weight: float,
 ) -> bool:
-    """One optimiser step over ``group``; False (and no step) where the gradient is not finite."""
+    """One optimiser step over ``group``; False (and no step) where the gradient is not finite.
+
+    Where memory does not suffice it is done again in smaller batches; raises MemoryError when that no longer helps.
+    """
+    while True:
+        optimiser.zero_grad()
+        try:
+            with memory_errors():
+                _backward(model, group, edit, request_weight)
+            break
+        except MemoryError:
+            if not model.batching.shrink():
+                raise
+    gradients = [tensor.grad for tensor in edit.tensors if tensor.grad is not None]
+    if not gradients or not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
+        return False
+    optimiser.step()
+    return True
+
+
+def _backward(model: FullModel, group: Sequence[Sample], edit: Edit, request_weight: float) -> None:
+    """Add the gradient of the loss of ``group`` to that of ``edit``."""
     tokens = sum(len(sample.answer) for sample in group)
-    optimiser.zero_grad()
     with model.steered(edit):
         asked = min(_MARGIN_SAMPLES, len(group)) if len(group) > 1 and request_weight else 0
         heads = [
@@ -172,7 +193,7 @@ def _step(
         # Of each head: nll after another sample's request; and the weight of its margin in the loss.
         elsewhere = model.nll(heads) if heads else torch.zeros(0)
         weights = [0.0] * asked
-        for batch in batches(group, MICRO_BATCH_TOKENS):
+        for batch in batches(group, model.batching.tokens):
             sums = model.nll([group[index] for index in batch], _HEAD_TOKENS)
             loss = sums[:, 0].sum() / tokens
             for row, index in enumerate(batch):
@@ -185,8 +206,3 @@ def _step(
             loss.backward()  # type: ignore[no-untyped-call]
         if any(weights):
             (-torch.tensor(weights) * elsewhere).sum().backward()  # type: ignore[no-untyped-call]
-    gradients = [tensor.grad for tensor in edit.tensors if tensor.grad is not None]
-    if not gradients or not all(bool(torch.isfinite(gradient).all()) for gradient in gradients):
-        return False
-    optimiser.step()
-    return True

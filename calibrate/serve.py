@@ -65,7 +65,10 @@ def _outcome(job: Job, send: Any, stop: threading.Event) -> Any:
     except (TooLittleError, DisagreementError, WeightsError, EngineError) as error:
         return Failed(known=True, stopped=False, message=str(error))
     except MemoryError:
-        message = "The computer ran out of memory. Close other programs, or learn with the budget fast."
+        message = (
+            "The computer ran out of memory, even in the smallest steps. Close other programs, or learn with a "
+            "smaller model. Every pair made so far is kept."
+        )
         return Failed(known=True, stopped=False, message=message)
     except Exception:
         return Failed(known=False, stopped=False, message=traceback.format_exc())

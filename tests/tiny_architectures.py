@@ -40,6 +40,13 @@ class Shape:
     windows: bool = False  # some blocks look back a few tokens only
     caps: bool = False  # attention scores and logits are soft-capped
     sharpness: float = 1.0  # of attention: about the standard deviation of its scores
+    architecture: str = ""  # where it goes by another name here
+    turned: int = 0  # dimensions of a head that turn with the position; all of them where it is 0
+    divisors: tuple[
+        str, ...
+    ] = ()  # tensors of divisors for the frequencies, one for every pair of dimensions
+    attention_factor: float = 1.0  # of stretched positions
+    scaling: tuple[str, float] = ("", 1.0)  # how positions are stretched, and by how much
 
 
 # Gemma's heads are as wide as the real ones: the GGUF does not say how scores are scaled, and both readers assume
@@ -52,6 +59,26 @@ SHAPES = {
     "gemma": Shape(head_width=256, tied=True),
     "gemma2": Shape(head_width=256, output_norms=True, tied=True, windows=True, caps=True, sharpness=8.0),
     "gemma3": Shape(layers=6, head_width=256, head_norms=True, output_norms=True, tied=True, windows=True),
+    # Stretched to long contexts, each in its own way: Llama 3.1, Phi-4 mini, a linear one, and Gemma 3 from 4B on.
+    "llama 3.1": Shape(architecture="llama", divisors=("rope_freqs",)),
+    "phi 4": Shape(
+        architecture="phi3",
+        fused=True,
+        turned=12,
+        divisors=("rope_factors_long", "rope_factors_short"),
+        attention_factor=1.19,
+    ),
+    "llama, linear": Shape(architecture="llama", scaling=("linear", 4.0)),
+    "gemma 3 4B": Shape(
+        architecture="gemma3",
+        layers=6,
+        head_width=256,
+        head_norms=True,
+        output_norms=True,
+        tied=True,
+        windows=True,
+        scaling=("linear", 8.0),
+    ),
 }
 
 
@@ -66,7 +93,7 @@ def write_tiny(
     ``kind``: how matrices are stored. Norms and biases stay float32, as in any file.
     """
     shape = SHAPES[architecture]
-    writer = gguf.GGUFWriter(path, architecture)
+    writer = gguf.GGUFWriter(path, shape.architecture or architecture)
     # Not the architecture's name: llama.cpp expects certain tokens in a model that is called phi3.
     writer.add_name("Tiny")
     writer.add_context_length(2048)
@@ -77,9 +104,14 @@ def write_tiny(
     writer.add_head_count_kv(_KV_HEADS)
     writer.add_key_length(shape.head_width)
     writer.add_value_length(shape.head_width)
-    writer.add_rope_dimension_count(shape.head_width)
+    writer.add_rope_dimension_count(shape.turned or shape.head_width)
     writer.add_rope_freq_base(20_000.0)
     writer.add_layer_norm_rms_eps(1e-5)
+    if shape.attention_factor != 1.0:
+        writer.add_rope_scaling_attn_factors(shape.attention_factor)
+    if shape.scaling[0]:
+        writer.add_rope_scaling_type(gguf.RopeScalingType(shape.scaling[0]))
+        writer.add_rope_scaling_factor(shape.scaling[1])
     if shape.windows:
         writer.add_sliding_window(_WINDOW)
     if shape.caps:
@@ -117,6 +149,9 @@ def _weights(shape: Shape, seed: int) -> Iterator[tuple[str, Array]]:
     queries, keys = _HEADS * shape.head_width, _KV_HEADS * shape.head_width
     yield "token_embd.weight", matrix(len(TOKENS), HIDDEN, gain=2.0)
     yield "output_norm.weight", around(1.0, HIDDEN)
+    for place, name in enumerate(shape.divisors):
+        pairs = (shape.turned or shape.head_width) // 2
+        yield f"{name}.weight", np.linspace(1.0, 8.0 / (1 + place), pairs, dtype=np.float32)
     if not shape.tied:
         yield "output.weight", matrix(len(TOKENS), HIDDEN, gain=2.0)
     for layer in range(shape.layers):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calibrate.batching import Sample
 from calibrate.edit import Edit
-from calibrate.full_model import Sample
 from calibrate.measure import Change, answer_tokens
 from calibrate.plan import PLANS, Plan
 from calibrate.queries import Query

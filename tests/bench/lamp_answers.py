@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from calibrate.batching import Sample
 from calibrate.edit import Edit
 from calibrate.export import export
-from calibrate.full_model import Sample
 from engine.batch import answer_many
 from engine.container import Provenance
 from engine.messages import ChatTurn, Sampling, VoiceUse

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import torch
 
 from calibrate.align import Directions, align
+from calibrate.batching import Sample
 from calibrate.edit import Edit
-from calibrate.full_model import FullModel, Sample
+from calibrate.full_model import FullModel
 from calibrate.messages import JobPassage
 from calibrate.projection import projection_edit
 from calibrate.read import read

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from calibrate.batching import Sample
 from calibrate.edit import Edit
-from calibrate.full_model import FullModel, Sample
+from calibrate.full_model import FullModel
 from engine.adapterfile import read_low_rank_edit
 from engine.batch import answer_many
 from engine.messages import ChatTurn, Sampling, VoiceUse

@@ -20,10 +20,11 @@ import numpy as np
 import torch
 
 from calibrate.align import Array, align, mean_difference, principal_difference
+from calibrate.batching import Sample
 from calibrate.edit import Edit
 from calibrate.export import export
 from calibrate.fabricate import drafts, fabricate
-from calibrate.full_model import FullModel, Sample
+from calibrate.full_model import FullModel
 from calibrate.insight import personal_insight
 from calibrate.measure import change
 from calibrate.messages import PairMade

@@ -11,9 +11,10 @@ torch = pytest.importorskip("torch", reason="learning needs the calibrate extra"
 
 from torch import Tensor  # noqa: E402
 
+from calibrate.batching import Batching, Sample, batches  # noqa: E402
 from calibrate.edit import Edit  # noqa: E402
 from calibrate.export import export  # noqa: E402
-from calibrate.full_model import FullModel, Sample, WeightsError, batches  # noqa: E402
+from calibrate.full_model import FullModel, WeightsError  # noqa: E402
 from calibrate.refine import Tuning, mean_nll, starting_edit, tune  # noqa: E402
 from engine.score import scoring  # noqa: E402
 from engine.voicefile import Provenance  # noqa: E402
@@ -212,3 +213,68 @@ def test_the_request_margin_ties_answers_to_their_requests(full: FullModel) -> N
         return mean_nll(full, elsewhere, tuned.edit) - mean_nll(full, person, tuned.edit)
 
     assert margin(1.0) > 2 * margin(0.0) + 0.02
+
+
+def short_of_memory(full: FullModel, monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
+    """Let ``full`` take ``most`` samples at once, as torch does on a computer that has no more; what it was given."""
+    original, given = full.nll, list[int]()
+
+    def nll(group: list[Sample], head: int | None = None) -> Tensor:
+        given.append(len(group))
+        if len(group) > most:
+            raise RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory"
+            )
+        return original(group, head)
+
+    monkeypatch.setattr(full, "nll", nll)
+    monkeypatch.setattr(full, "batching", Batching())
+    return given
+
+
+def test_scoring_goes_on_in_smaller_batches_when_memory_runs_short(
+    full: FullModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = samples(24)
+    expected = full.nlls(texts, None)
+    counted: list[int] = []
+    given = short_of_memory(full, monkeypatch, most=4)
+    np.testing.assert_allclose(full.nlls(texts, None, counted.append), expected, rtol=1e-3)
+    assert sum(counted) == 24
+    assert sum(size > 4 for size in given) < 4  # it learns from it, and does not try as much again
+
+
+def test_a_tuning_step_is_done_again_in_smaller_batches(
+    full: FullModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = [Sample((1, 2, 3), (40, 41, 42, 43) * 12) for _ in range(8)]
+    rates = Tuning(2, learning_rate=0.05, vector_rate=0.05, samples_per_step=8)
+
+    def tuned() -> Edit:
+        start = plain_start(full, 2)
+        return tune(full, person, person[:2], start, rates, lambda *_: None, lambda: False).edit
+
+    expected = tuned()
+    given = short_of_memory(full, monkeypatch, most=3)
+    for found, wanted in zip(tuned().tensors, expected.tensors, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0.05, atol=5e-3)
+    assert max(given) == 8
+
+
+def test_memory_that_suffices_for_no_sample_is_an_error_of_memory(
+    full: FullModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short_of_memory(full, monkeypatch, most=0)
+    with pytest.raises(MemoryError):
+        full.nlls(samples(3), None)
+    with pytest.raises(MemoryError):
+        tune(full, samples(4), samples(2), plain_start(full), Tuning(1), lambda *_: None, lambda: False)
+
+
+def test_other_errors_of_torch_stay_what_they_are(full: FullModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(group: list[Sample], head: int | None = None) -> Tensor:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(full, "nll", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        full.nlls(samples(3), None)
