@@ -8,10 +8,10 @@ import pytest
 
 pytest.importorskip("torch", reason="learning needs the calibrate extra")
 
-from calibrate import pipeline, serve  # noqa: E402
-from calibrate.full_model import WeightsError  # noqa: E402
-from calibrate.messages import Failed, Job  # noqa: E402
-from calibrate.refine import Interrupted  # noqa: E402
+from calibrate import pipeline, serve
+from calibrate.full_model import WeightsError
+from calibrate.messages import Failed, Job
+from calibrate.refine import Interrupted
 
 JOB = Job(voice="v", model_path="m", weights_path="m", documents=(), output_dir="o")
 
