@@ -60,7 +60,7 @@ def answer_many(
     free = list(range(min(parallel, len(asked))))
     filler = len(free)
     writing: list[_Answer] = []
-    adapter: Adapter | None = None
+    adapters: list[tuple[Adapter, float]] = []
     context = Context(model.weights, longest, threads=processors(), sequences=filler + 1)
 
     def draw(answer: _Answer, index: int) -> None:
@@ -73,10 +73,10 @@ def answer_many(
             on_done(answer.number, "".join(answer.text))
 
     try:
-        if steering.adapter is not None:
-            adapter = Adapter(model.weights, Path(steering.adapter.path))
+        for version, scale in steering.adapters:
+            adapters.append((Adapter(model.weights, Path(version.path)), scale))
         context.steer(steering.vectors)
-        context.adapt(adapter, steering.strength)
+        context.adapt(adapters)
         while (waiting or writing) and not should_stop():
             if waiting and free:
                 number, prompt = waiting.pop()
@@ -100,7 +100,7 @@ def answer_many(
         for answer in writing:
             answer.writer.close()
         context.close()
-        if adapter is not None:
+        for adapter, _ in adapters:
             adapter.close()
 
 

@@ -19,6 +19,7 @@ from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 from engine.errors import EngineError
 from engine.messages import ChatTurn
 from engine.native import Weights
+from engine.remembered import common_length
 
 FALLBACK = (
     "{% for message in messages %}"
@@ -86,6 +87,11 @@ class Chat:
                 f"and the model reads at most {context_tokens:,}, answer included. Shorten it, or send it in parts."
             )
         return Prompt(tokens, len(turns) - len(kept), stops)
+
+    def opening(self, turns: Sequence[ChatTurn]) -> list[int]:
+        """The tokens that every prompt begins with which begins with ``turns``, whatever the person says next."""
+        one, other = (self._tokens([*turns, ChatTurn("user", word)])[0] for word in ("A", "9"))
+        return one[: common_length(one, other)]
 
     def _tokens(self, turns: Sequence[ChatTurn]) -> tuple[list[int], tuple[str, ...]]:
         text, stops = self._render([ChatTurn(turn.role, self._harmless(turn.content)) for turn in turns])

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from engine.wire import Vocabulary, WireError
 
 __all__ = [
-    "EVENTS", "REQUESTS", "Cancel", "ChatTurn", "Failed", "Finished", "Generate", "Load", "Ready", "Sampling",
-    "Token", "VoiceUse", "WireError",
+    "EVENTS", "REQUESTS", "Adjust", "Cancel", "ChatTurn", "Failed", "Finished", "Generate", "Load", "Reading", "Ready",
+    "Sampling", "Token", "VoiceUse", "Warm", "WireError",
 ]  # fmt: skip
 
 
@@ -38,7 +38,11 @@ class VoiceUse:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. ``seed`` None lets the engine draw one; it reports it in `Finished`."""
+    """How tokens are drawn, and what ends them.
+
+    ``seed`` None lets the engine draw one; it reports it in `Finished`. The answer ends before the first of ``stop``
+    to come up. ``json_schema``: a JSON Schema as text; the answer will be JSON that fits it.
+    """
 
     temperature: float = 0.7
     top_p: float = 0.9
@@ -47,6 +51,8 @@ class Sampling:
     repeat_penalty: float = 1.1
     max_tokens: int = 400
     seed: int | None = None
+    stop: tuple[str, ...] = ()
+    json_schema: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,36 @@ class Load:
 
 @dataclass(frozen=True)
 class Generate:
-    """Answer the last turn of ``turns``. Answered by `Token`s and one `Finished`, or by `Failed`."""
+    """Answer the last turn of ``turns``. Answered by `Reading`s, `Token`s and one `Finished`, or by `Failed`.
+
+    ``blend``: further voices that steer beside ``voice``, each as strongly as it says; their effects add up.
+    """
 
     id: int
     turns: tuple[ChatTurn, ...]
     voice: VoiceUse | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    blend: tuple[VoiceUse, ...] = ()
+
+
+@dataclass(frozen=True)
+class Warm:
+    """Read ``turns`` under ``voice`` ahead of an answer that will begin with them. Not answered; a failure is left
+    for the answer to tell, and any request that comes meanwhile ends it."""
+
+    turns: tuple[ChatTurn, ...]
+    voice: VoiceUse | None = None
+
+
+@dataclass(frozen=True)
+class Adjust:
+    """From its next token on, write the answer ``id`` with its voice at ``strength``; those of its blend stay.
+
+    What is written already stays too. Without effect on an answer that has ended, or was asked for without a voice.
+    """
+
+    id: int
+    strength: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +116,15 @@ class Ready:
     layer_count: int
     context_tokens: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A long prompt of the answer ``id`` is being read: ``done`` of ``total`` tokens, those known before included."""
+
+    id: int
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -127,5 +166,5 @@ class Failed:
     message: str
 
 
-REQUESTS = Vocabulary([Load, Generate, Cancel])
-EVENTS = Vocabulary([Ready, Token, Finished, Failed])
+REQUESTS = Vocabulary([Load, Generate, Warm, Adjust, Cancel])
+EVENTS = Vocabulary([Ready, Reading, Token, Finished, Failed])

@@ -133,6 +133,16 @@ class Weights:
         """Whether ``token`` ends an answer."""
         return bool(llama.llama_vocab_is_eog(self._vocabulary, token))
 
+    def grammar(self, rules: str) -> llama.llama_sampler_p:
+        """A sampler that lets through what ``rules`` (GBNF, from "root" on) allow. Raises NativeError when they are
+        none."""
+        made: llama.llama_sampler_p = llama.llama_sampler_init_grammar(
+            self._vocabulary, rules.encode(), b"root"
+        )
+        if not made:
+            raise NativeError(f"the grammar was refused: {_last_complaint()}")
+        return made
+
     @property
     def begin(self) -> int:
         """The token texts begin with; -1 for none."""
@@ -230,17 +240,16 @@ class Context:
         if refused:
             raise NativeError(f"the control vector was refused: {_last_complaint()}")
 
-    def adapt(self, adapter: Adapter | None, scale: float = 1.0) -> None:
-        """Compute with the weights as ``scale`` times ``adapter`` edits them; None: as they are."""
-        if adapter is None:
-            refused = llama.llama_set_adapters_lora(self.handle, None, 0, None)
-        else:
-            adapters = (llama.llama_adapter_lora_p_ctypes * 1)(
-                ctypes.cast(adapter.handle, llama.llama_adapter_lora_p_ctypes)
-            )
-            scales = (ctypes.c_float * 1)(scale)
-            refused = llama.llama_set_adapters_lora(self.handle, adapters, 1, scales)
-        if refused:
+    def adapt(self, adapters: Sequence[tuple[Adapter, float]] = ()) -> None:
+        """Compute with the weights as ``adapters`` edit them, each as often as it says; none: as they are."""
+        count = len(adapters)
+        handles = (llama.llama_adapter_lora_p_ctypes * count)(
+            *(ctypes.cast(adapter.handle, llama.llama_adapter_lora_p_ctypes) for adapter, _ in adapters)
+        )
+        scales = (ctypes.c_float * count)(*(scale for _, scale in adapters))
+        if llama.llama_set_adapters_lora(
+            self.handle, handles if count else None, count, scales if count else None
+        ):
             raise NativeError(f"the adapter was refused: {_last_complaint()}")
 
     def add(self, tokens: Sequence[int], position: int, sequence: int = 0, *, scored: bool = False) -> int:
@@ -291,6 +300,26 @@ class Context:
         """Forget everything."""
         llama.llama_memory_clear(self._memory, True)
 
+    def state_size(self, sequence: int = 0) -> int:
+        """Bytes that `state` takes."""
+        return int(llama.llama_state_seq_get_size(self.handle, sequence))
+
+    def state(self, sequence: int = 0) -> NDArray[np.uint8]:
+        """A copy of all that was computed of ``sequence``, for `restore`."""
+        copy = np.empty(self.state_size(sequence), np.uint8)
+        pointer = copy.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        written = llama.llama_state_seq_get_data(self.handle, pointer, copy.size, sequence)
+        return copy[:written]
+
+    def restore(self, state: NDArray[np.uint8], sequence: int = 0) -> bool:
+        """Put a copy back in place of what ``sequence`` holds; False, and nothing held, where that failed."""
+        self.forget(sequence)
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_uint8))
+        if llama.llama_state_seq_set_data(self.handle, pointer, state.size, sequence):
+            return True
+        self.clear()
+        return False
+
     def logits(self, index: int = -1) -> Logits:
         """A copy of the logits at ``index`` of the last computation: (vocabulary,)."""
         pointer = llama.llama_get_logits_ith(self.handle, index)
@@ -300,8 +329,11 @@ class Context:
 class Sampler:
     """Draws tokens of ``weights``' vocabulary as ``sampling`` says, repeatably by ``seed``."""
 
-    def __init__(self, weights: Weights, sampling: Sampling, seed: int) -> None:
+    def __init__(self, weights: Weights, sampling: Sampling, seed: int, grammar: str = "") -> None:
+        """``grammar``: what the text shall be, in llama.cpp's GBNF. Raises NativeError when it is none."""
         self._chain = llama.llama_sampler_chain_init(llama.llama_sampler_chain_default_params())
+        if grammar:
+            self._then(weights.grammar(grammar))
         if sampling.repeat_penalty != 1.0:
             self._then(
                 llama.llama_sampler_init_penalties(

@@ -43,7 +43,7 @@ class Scorer:
             read_low_rank_edit(adapter)  # llama.cpp is shown nothing that this does not let through
             loaded = Adapter(self._weights, adapter)
         self._context.steer(None if edit is None else edit[1:])
-        self._context.adapt(loaded)
+        self._context.adapt([(loaded, 1.0)] if loaded is not None else [])
         self._drop_adapter()
         self._adapter = loaded
 

@@ -7,6 +7,7 @@ requests in order.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -14,6 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,18 +23,42 @@ from engine.errors import EngineError
 from engine.messages import (
     EVENTS,
     REQUESTS,
+    Adjust,
     Cancel,
     Failed,
     Finished,
     Generate,
     Load,
+    Reading,
     Ready,
     Token,
+    Warm,
     WireError,
 )
 from engine.model import Model
 from engine.stopping import StopFlag
+from engine.voice import Steering
 from engine.wire import sender, take_stdio
+
+
+class Control:
+    """What may still be said to an answer under way, from another thread."""
+
+    def __init__(self) -> None:
+        self.stop = StopFlag()
+        self._strengths: queue.SimpleQueue[float] = queue.SimpleQueue()
+
+    def adjust(self, strength: float) -> None:
+        """Go on with the voice this strong."""
+        self._strengths.put(strength)
+
+    def take_strength(self) -> float | None:
+        """The strength asked for since the last call, the newest if there are several; None where there is none."""
+        newest = None
+        with contextlib.suppress(queue.Empty):
+            while True:
+                newest = self._strengths.get_nowait()
+        return newest
 
 
 class _Worker:
@@ -65,21 +91,46 @@ class _Worker:
             )
         )
 
-    def generate(self, request: Generate, stop: StopFlag) -> None:
-        """Write an answer: `Token`s and `Finished`, or `Failed`."""
+    def warm(self, request: Warm, stop: StopFlag) -> None:
+        """Read what an answer will begin with."""
+        model = self._model
+        if model is not None:
+            with contextlib.suppress(EngineError):
+                model.steer(model.voices.steering(request.voice))
+                model.read(model.chat.opening(request.turns), stop)
+
+    def generate(self, request: Generate, control: Control) -> None:
+        """Write an answer: `Reading`s, `Token`s and `Finished`, or `Failed`."""
         try:
-            self._answer(request, stop)
+            self._answer(request, control)
         except Exception as error:
             self._send(_failure(request.id, error))
 
-    def _answer(self, request: Generate, stop: StopFlag) -> None:
+    def _answer(self, request: Generate, control: Control) -> None:
         began = time.perf_counter()
         model = self._model
         if model is None:
             raise EngineError("No model is loaded. Choose a model first.")
-        model.steer(model.voices.steering(request.voice))
+        model.steer(model.voices.steering(request.voice, *request.blend))
         prompt = model.chat.prompt(request.turns, model.context_tokens, request.sampling.max_tokens)
-        answer = model.answer(prompt, request.sampling, stop)
+
+        def steered_anew() -> Steering | None:
+            strength = control.take_strength()
+            if strength is None or request.voice is None:
+                return None
+            return model.voices.steering(replace(request.voice, strength=strength), *request.blend)
+
+        def on_read(done: int, total: int) -> None:
+            if done < total:
+                self._send(Reading(request.id, done, total))
+
+        answer = model.answer(
+            prompt,
+            request.sampling,
+            control.stop,
+            on_read=on_read,
+            steered_anew=steered_anew,
+        )
         first = 0.0
         for text in answer:
             first = first or time.perf_counter()
@@ -107,27 +158,37 @@ def _failure(request: int | None, error: Exception) -> Failed:
     return Failed(request, known=False, message="".join(traceback.format_exception(error)))
 
 
-Task = tuple[Load, None] | tuple[Generate, StopFlag]
+Task = tuple[Load, None] | tuple[Warm, StopFlag] | tuple[Generate, Control]
 
 
 def _listen(requests: BinaryIO, tasks: queue.SimpleQueue[Task], send: Callable[[Any], None]) -> None:
     """Read requests until stdin closes, then end the process."""
-    flags: dict[int, StopFlag] = {}
+    controls: dict[int, Control] = {}
+    warming = StopFlag()
     for line in requests:
         try:
             request = REQUESTS.decode(line)
         except WireError as error:
             send(_failure(None, error))
             continue
-        if isinstance(request, Cancel):
-            # One that was answered long ago is stopped to no effect.
-            if request.id in flags:
-                flags[request.id].set()
-        elif isinstance(request, Generate):
-            flags[request.id] = StopFlag()
-            tasks.put((request, flags[request.id]))
-        else:
-            tasks.put((request, None))
+        match request:
+            case Cancel(id=number):
+                # One that was answered long ago is stopped to no effect.
+                if number in controls:
+                    controls[number].stop.set()
+            case Adjust(id=number, strength=strength):
+                if number in controls:
+                    controls[number].adjust(strength)
+            case Generate():
+                warming.set()
+                controls[request.id] = Control()
+                tasks.put((request, controls[request.id]))
+            case Warm():
+                warming.set()
+                warming = StopFlag()
+                tasks.put((request, warming))
+            case _:
+                tasks.put((request, None))
     os._exit(0)
 
 
@@ -148,11 +209,13 @@ def main() -> None:
     threading.Thread(target=_listen, args=(requests, tasks, send), name="requests", daemon=True).start()
     worker = _Worker(send)
     while True:
-        task = tasks.get()
-        if task[1] is None:
-            worker.load(task[0])
-        else:
-            worker.generate(*task)
+        match tasks.get():
+            case Load() as request, None:
+                worker.load(request)
+            case Warm() as request, StopFlag() as stop:
+                worker.warm(request, stop)
+            case Generate() as request, Control() as control:
+                worker.generate(request, control)
 
 
 if __name__ == "__main__":

@@ -51,18 +51,17 @@ class FileVersion(NamedTuple):
 class Steering:
     """What is added to the blocks, and to their matrices.
 
-    ``vectors`` (layers - 1, hidden), first row block 1, strength included; None adds nothing. ``adapter``: a
-    file found to fit the model, in force with the scale ``strength``; None edits nothing. Two steerings are the
-    same when their ``key`` is: the files as they were when read, and the strength.
+    ``vectors`` (layers - 1, hidden), first row block 1, strength included; None adds nothing. ``adapters``: files
+    found to fit the model, each with the scale it is in force with. Two steerings are the same when their ``key``
+    is: of each voice the files as they were when read, and the strength.
     """
 
-    key: tuple[FileVersion | None, FileVersion | None, float] | None
+    key: tuple[tuple[FileVersion | None, FileVersion | None, float], ...]
     vectors: Vector | None
-    adapter: FileVersion | None = None
-    strength: float = 1.0
+    adapters: tuple[tuple[FileVersion, float], ...] = ()
 
 
-PLAIN = Steering(None, None)
+PLAIN = Steering((), None)
 
 
 class Voices:
@@ -73,10 +72,20 @@ class Voices:
         self._vectors: dict[str, tuple[FileVersion, ControlVector]] = {}
         self._edits: dict[str, tuple[FileVersion, LowRankEdit]] = {}
 
-    def steering(self, use: VoiceUse | None) -> Steering:
-        """The steering for ``use``. Raises EngineError when a file is no voice, or one for another model."""
-        if use is None or use.strength == 0:
+    def steering(self, *uses: VoiceUse | None) -> Steering:
+        """The steering for ``uses`` together: what they add is added up. Raises EngineError when a file is no voice, or
+        one for another model."""
+        parts = [self._part(use) for use in uses if use is not None and use.strength != 0]
+        if not parts:
             return PLAIN
+        vectors = [part.vectors for part in parts if part.vectors is not None]
+        return Steering(
+            tuple(key for part in parts for key in part.key),
+            np.sum(vectors, axis=0) if vectors else None,
+            tuple(adapter for part in parts for adapter in part.adapters),
+        )
+
+    def _part(self, use: VoiceUse) -> Steering:
         if not math.isfinite(use.strength):
             raise EngineError(f"A voice cannot have the strength {use.strength}. Choose a number such as 1.")
         if not (use.control_vector or use.adapter):
@@ -88,8 +97,8 @@ class Voices:
             vectors = rows * np.float32(use.strength)
         if use.adapter:
             adapter_version, _ = self._read(use.adapter, self._edits, read_low_rank_edit)
-        key = (vector_version, adapter_version, use.strength)
-        return Steering(key, vectors, adapter_version, use.strength)
+        adapters = ((adapter_version, use.strength),) if adapter_version is not None else ()
+        return Steering(((vector_version, adapter_version, use.strength),), vectors, adapters)
 
     def _read(
         self, name: str, known: dict[str, tuple[FileVersion, File]], read: Callable[[Path], File]

@@ -8,6 +8,9 @@ from __future__ import annotations
 import codecs
 from collections.abc import Sequence
 
+from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+from engine.errors import EngineError
 from engine.messages import Sampling
 from engine.native import Context, Sampler, Weights
 
@@ -17,18 +20,19 @@ class Writer:
 
     ``last`` is the token drawn last, which is to be computed before the next can be drawn; ``tokens`` how many
     were drawn. ``reason`` is empty while the answer goes on, then ``end`` (the model ended it, or one of
-    ``stops`` did) or ``length`` (``most`` tokens were drawn).
+    ``stops`` or of the stops asked for did) or ``length`` (``most`` tokens were drawn).
     """
 
     def __init__(
         self, weights: Weights, sampling: Sampling, seed: int, stops: Sequence[str], most: int
     ) -> None:
+        """Raises EngineError for a JSON schema that is none."""
         self.last = -1
         self.tokens = 0
         self.reason = "" if most > 0 else "length"
         self._weights = weights
-        self._sampler = Sampler(weights, sampling, seed)
-        self._text = TextStream(stops)
+        self._sampler = Sampler(weights, sampling, seed, grammar_of(sampling.json_schema))
+        self._text = TextStream([*stops, *(stop for stop in sampling.stop if stop)])
         self._most = most
 
     def draw(self, context: Context, index: int = -1) -> str:
@@ -50,6 +54,20 @@ class Writer:
     def close(self) -> None:
         """Free the sampler."""
         self._sampler.close()
+
+
+def grammar_of(json_schema: str) -> str:
+    """The texts that fit ``json_schema``, as llama.cpp wants them described; "" for "".
+
+    Raises EngineError, saying why, where it is no schema.
+    """
+    if not json_schema:
+        return ""
+    try:
+        rules: str = json_schema_to_gbnf(json_schema)
+    except Exception as error:  # the converter raises whatever it stumbles over
+        raise EngineError(f"The JSON schema cannot be used: {error or type(error).__name__}.") from error
+    return rules
 
 
 class TextStream:

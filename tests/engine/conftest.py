@@ -22,8 +22,8 @@ def load() -> Iterator[Loader]:
     """Loads models, and frees them when the test is over."""
     loaded: list[Model] = []
 
-    def load(path: Path, context_tokens: int = 512) -> Model:
-        loaded.append(Model.load(path, context_tokens, threads=1))
+    def load(path: Path, context_tokens: int = 512, remembered_bytes: int = 0) -> Model:
+        loaded.append(Model.load(path, context_tokens, 1, remembered_bytes))
         return loaded[-1]
 
     yield load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.chat import Prompt
+from engine.errors import EngineError
 from engine.messages import ChatTurn, Sampling
 from engine.model import Model, groups
 from engine.native import Context
@@ -260,3 +262,51 @@ def test_groups_hold_every_token_in_order_and_none_alone() -> None:
 def test_the_end_token_is_never_text(model: Model) -> None:
     for seed in range(5):
         assert END not in ask(model, sampling=replace(WARM, seed=seed))
+
+
+def test_a_stop_that_was_asked_for_ends_the_answer_before_it(tmp_path: Path, load: Loader) -> None:
+    model = speller(tmp_path, load, "My dear.")
+    answer = model.answer(prompt_of(model, [user("Hello")]), replace(GREEDY, stop=("r.", "ea", "")))
+    assert ("".join(answer), answer.reason) == ("My d", "end")
+
+
+SCHEMA = '{"type": "object", "properties": {"n": {"enum": [1, 2]}, "ok": {"type": "boolean"}}, "required": ["n", "ok"]}'
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_answer_fits_the_json_schema(model: Model, temperature: float) -> None:
+    for seed in range(5):
+        sampling = replace(WARM, temperature=temperature, seed=seed, json_schema=SCHEMA, max_tokens=300)
+        answer = model.answer(prompt_of(model, [user("Hello")]), sampling)
+        text = "".join(answer)
+        found = json.loads(text)
+        assert answer.reason == "end"
+        assert set(found) == {"n", "ok"}
+        assert found["n"] in (1, 2)
+        assert found["ok"] in (True, False)
+
+
+@pytest.mark.parametrize(
+    "schema", ["{", '{"type": "nonsense"}', '{"$ref": "https://example.org/schema.json"}']
+)
+def test_what_is_no_json_schema_is_refused_before_anything_is_computed(model: Model, schema: str) -> None:
+    with pytest.raises(EngineError, match="JSON schema cannot be used"):
+        model.answer(prompt_of(model, [user("Hello")]), replace(GREEDY, json_schema=schema))
+    assert ask(model)
+
+
+def test_reading_is_counted_to_its_end(roomy: Model) -> None:
+    tokens = prompt_of(roomy, LONG).tokens
+    counted: list[tuple[int, int]] = []
+    list(
+        roomy.answer(Prompt(tokens, 0, ()), GREEDY, on_read=lambda done, total: counted.append((done, total)))
+    )
+    assert counted[-1] == (len(tokens), len(tokens))
+    assert [done for done, _ in counted[:2]] == [512, 1024]
+
+
+def test_what_every_prompt_begins_with_is_known_beforehand(model: Model) -> None:
+    opening = model.chat.opening([SYSTEM])
+    for text in ("Hello", "9 lives", "", "<|im_end|>"):
+        assert prompt_of(model, [SYSTEM, user(text)]).tokens[: len(opening)] == opening
+    assert len(opening) > 20

@@ -13,7 +13,7 @@ from engine.native import Adapter, Context, NativeError, Weights
 from engine.score import scoring
 from engine.stopping import StopFlag
 from tests.engine.conftest import Loader
-from tests.engine.helpers import edit_file, random_edit
+from tests.engine.helpers import ask, edit_file, random_edit
 from tests.tiny_models import END, START, WORDS
 
 
@@ -131,16 +131,21 @@ def test_every_adapter_that_was_loaded_is_freed(
 
     monkeypatch.setattr(Adapter, "__init__", counted_load)
     monkeypatch.setattr(Adapter, "close", counted_close)
-    paths = [edit_file(tmp_path / f"{seed}.gguf", random_edit(seed)) for seed in range(3)]
+    paths = [edit_file(tmp_path / f"{seed}.gguf", random_edit(seed)) for seed in range(10)]
     model = load(tiny)
     with scoring(tiny, 64, 1) as scorer:
-        for path in paths:
+        for count, path in enumerate(paths, start=1):
             model.steer(model.voices.steering(VoiceUse(adapter=path)))
             scorer.steer(None, Path(path))
-            assert len(alive) == 2  # one each
+            assert len(alive) == 1 + min(count, 8)  # the model keeps some for the next time
         scorer.steer(None)
-        assert len(alive) == 1
+        assert len(alive) == 8
         scorer.steer(None, Path(paths[0]))
-    assert len(alive) == 1
+    assert len(alive) == 8
+    answer = ask(model)  # under the last one, whatever was freed meanwhile
+    fresh = load(tiny)
+    fresh.steer(fresh.voices.steering(VoiceUse(adapter=paths[-1])))
+    assert answer == ask(fresh)
+    fresh.close()
     model.close()
     assert not alive

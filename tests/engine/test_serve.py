@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +17,21 @@ import pytest
 from engine.messages import (
     EVENTS,
     REQUESTS,
+    Adjust,
     Cancel,
+    ChatTurn,
     Failed,
     Finished,
     Generate,
     Load,
+    Reading,
     Ready,
     Sampling,
     Token,
     VoiceUse,
+    Warm,
 )
-from engine.voicefile import write_control_vector
+from engine.voicefile import ControlVector, write_control_vector
 from tests.engine.helpers import (
     SYSTEM,
     edit_file,
@@ -71,9 +76,9 @@ class Process:
 
     def answer(self, request: Generate) -> tuple[str, Finished]:
         self.send(request)
-        tokens, finished = self.until(Finished)
-        assert {token.id for token in tokens} <= {request.id}
-        return "".join(token.text for token in tokens), finished
+        events, finished = self.until(Finished)
+        assert {event.id for event in events} <= {request.id}
+        return "".join(event.text for event in events if isinstance(event, Token)), finished
 
 
 @pytest.fixture
@@ -218,3 +223,69 @@ def test_the_process_ends_with_either_pipe_in_mid_answer_too(endless: Process, p
     endless.send(replace(ENDLESS, id=2))
     getattr(endless.child, pipe).close()
     assert endless.child.wait(timeout=60) == 0
+
+
+def test_reading_a_long_prompt_is_reported(endless: Process) -> None:
+    endless.send(replace(ENDLESS, turns=(SYSTEM, user("the rain in my garden " * 90))))
+    before, _ = endless.until(Token)
+    assert [type(event) for event in before] == [Reading, Reading]
+    assert [event.done for event in before] == [512, 1024]
+
+
+def test_the_strength_changes_in_the_middle_of_an_answer(endless: Process, tmp_path: Path) -> None:
+    # The vector makes the token "!" certain, from the last block on; before it is in force, nothing is.
+    sampling = replace(SAMPLING, max_tokens=1500, temperature=0.0)
+    off = VoiceUse(always(tmp_path / "v.gguf", hidden=256, layer=11), 0.0)
+    endless.send(replace(ENDLESS, voice=off, sampling=sampling))
+    endless.until(Token)
+    endless.send(Adjust(ENDLESS.id, 1.0))
+    events, _ = endless.until(Finished)
+    text = "".join(event.text for event in events)
+    plain = replace(ENDLESS, id=8, sampling=sampling)
+    assert text != endless.answer(plain)[0]  # and what came of both strengths is not reused
+
+
+def always(path: Path, hidden: int, layer: int) -> str:
+    """A control vector that pushes hard in one direction."""
+    direction = np.full(hidden, 3.0, dtype=np.float32)
+    direction[0] = 0.0
+    write_control_vector(path, ControlVector("llama", {layer: direction}, None))
+    return str(path)
+
+
+def test_a_blend_adds_up(loaded: Process, tmp_path: Path) -> None:
+    one, two = random_vector(1), random_vector(2)
+    both = ControlVector(
+        "llama",
+        {layer: one.directions[layer] * 0.5 + two.directions[layer] for layer in one.directions},
+        None,
+    )
+    uses = []
+    for number, vector in enumerate((one, two, both)):
+        write_control_vector(tmp_path / f"{number}.gguf", vector)
+        uses.append(VoiceUse(str(tmp_path / f"{number}.gguf"), 0.5 if number == 0 else 1.0))
+    blended, _ = loaded.answer(replace(ASK, voice=uses[0], blend=(uses[1],)))
+    assert blended == loaded.answer(replace(ASK, id=2, voice=uses[2]))[0]
+    assert blended != loaded.answer(replace(ASK, id=3, voice=uses[0]))[0]
+    assert blended != loaded.answer(replace(ASK, id=4, voice=uses[1]))[0]
+
+
+def test_warming_reads_the_opening_and_gives_way_to_a_request(endless: Process) -> None:
+    long = ChatTurn("system", "the rain in my garden " * 60)
+    endless.send(Warm((long,)))
+    text, _ = endless.answer(replace(ASK, turns=(long, user("Hello"))))
+    endless.send(Warm((ChatTurn("system", "a house on the hill " * 60),)))
+    endless.send(Warm((ChatTurn("system", "What is there to be said? " * 60),), VoiceUse("nowhere.gguf")))
+    assert endless.answer(replace(ASK, id=3, turns=(long, user("Hello"))))[0] == text
+
+
+def test_what_was_warmed_is_not_read_again(endless: Process) -> None:
+    for attempt in range(6):
+        long = ChatTurn("system", f"{attempt}: the rain in my garden " * 60)
+        endless.send(Warm((long,)))
+        time.sleep(0.3 * 2**attempt)  # a request that comes too soon ends the warming
+        endless.send(replace(ASK, id=attempt, turns=(long, user("Hello"))))
+        events, _ = endless.until(Finished)
+        if not any(isinstance(event, Reading) for event in events):
+            return
+    raise AssertionError("the opening was read again each time")
