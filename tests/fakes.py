@@ -50,7 +50,8 @@ class FakeEngine:
     def __init__(self, *, threaded: bool = False) -> None:
         self.asked: list[Asked] = []
         self.cancelled: list[int] = []
-        self.warmed = 0
+        self.adjusted: list[tuple[int, float]] = []
+        self.warmed: list[tuple[tuple[ChatTurn, ...], VoiceUse | None]] = []
         self.closed = False
         self.ready: Ready | None = None
         self._threaded = threaded
@@ -90,8 +91,11 @@ class FakeEngine:
         self.cancelled.append(request)
         self._tell(request, finished("stopped"))
 
-    def warm(self) -> None:
-        self.warmed += 1
+    def adjust(self, request: int, strength: float) -> None:
+        self.adjusted.append((request, strength))
+
+    def warm(self, turns: Sequence[ChatTurn] = (), voice: VoiceUse | None = None) -> None:
+        self.warmed.append((tuple(turns), voice))
 
     def close(self) -> None:
         self.closed = True

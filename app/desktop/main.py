@@ -101,7 +101,8 @@ class Desktop(QObject):
         self.chat.lines_changed.connect(lambda _lines: self._keep_place())
         self.voices.connect_to(services.store.voices, self._asking)
         self.learn.connect_to(services.for_learning())
-        self._asking.run(lambda: services.warm(self.voices.remembered))
+        strength = self.voices.choice.strength
+        self._asking.run(lambda: services.warm(self.voices.remembered, strength))
 
     def _cannot_open(self, error: Exception) -> None:
         self._held.close()

@@ -34,11 +34,11 @@ class Services:
     learning: LearningService
     find_model: Callable[[], Model] = resolve
 
-    def warm(self, voice: str | None) -> None:
+    def warm(self, voice: str | None, strength: float) -> None:
         """Start loading the model, so that the first answer comes sooner. What keeps it from loading is told
         with the first answer."""
         with contextlib.suppress(KnownError):
-            self.chat.warm(voice)
+            self.chat.warm(voice, strength)
 
     def for_learning(self) -> LearnServices:
         """The part "Learn my style" works with."""

@@ -69,6 +69,7 @@ class Conversations:
         voice: str | None = None,
         strength: float = 0.0,
         seed: int | None = None,
+        sampling: str = "",
     ) -> Message:
         """Add a message under ``parent_id`` (None: at the root). It is on disk when this returns.
 
@@ -90,6 +91,7 @@ class Conversations:
             "tokens_per_second": 0.0,
             "stopped_because": "" if role == "assistant" else "end",
             "created_at": moment,
+            "sampling": sampling,
         }
         with self._database.write() as db:
             _check_place(db, conversation_id, parent_id)
@@ -109,6 +111,11 @@ class Conversations:
                 "UPDATE message SET text = ? WHERE id = ? AND stopped_because = ''",
                 [storable(text), message_id],
             )
+
+    def set_strength(self, message_id: int, strength: float) -> None:
+        """Note that an answer goes on at another strength."""
+        with self._database.write() as db:
+            db.execute("UPDATE message SET strength = ? WHERE id = ?", [strength, message_id])
 
     def finish_answer(
         self,

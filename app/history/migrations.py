@@ -32,6 +32,12 @@ def m001_first_schema(db: Tables) -> None:
     db.executescript(f"PRAGMA application_id = {APPLICATION_ID};" + _FIRST_SCHEMA)
 
 
+@MIGRATIONS()
+def m002_sampling(db: Tables) -> None:
+    """How the tokens of an answer were drawn, as JSON; "" for those written before it was kept."""
+    db.executescript("ALTER TABLE message ADD COLUMN sampling TEXT NOT NULL DEFAULT '';")
+
+
 _FIRST_SCHEMA = """
 CREATE TABLE source (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -135,6 +135,8 @@ class Message:
 
     ``role``: user or assistant. ``voice``: the name of the voice that steered it. ``stopped_because``: "" while
     an answer is being written, then end, length, stopped, failed or interrupted; a person's message has end.
+    ``sampling``: how its tokens were drawn, as JSON; with the seed it gives the same text again. ``strength``: the one
+    it ended with.
     """
 
     id: int
@@ -151,3 +153,4 @@ class Message:
     tokens_per_second: float
     stopped_because: str
     created_at: str
+    sampling: str = ""

@@ -4,6 +4,7 @@ is saved while it comes, and whatever happens to the engine, the conversation st
 from __future__ import annotations
 
 import dataclasses
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -114,11 +115,11 @@ class Chat:
         """Whether an answer is being written."""
         return self._answer is not None
 
-    def warm(self, voice: str | None = None) -> None:
-        """Start loading the model that will answer, so that the first answer comes sooner. Raises KnownError
-        when the voice or its model is not there."""
-        model, _ = self._use(voice, 1.0)
-        self._engine_for(model).warm()
+    def warm(self, voice: str | None = None, strength: float = 1.0) -> None:
+        """Load the model that will answer and read what every conversation begins with, so that the first answer comes
+        sooner. Raises KnownError when the voice or its model is not there."""
+        model, use = self._use(voice, strength)
+        self._engine_for(model).warm([system_turn()], use)
 
     def send(
         self,
@@ -182,6 +183,16 @@ class Chat:
         if request is not None:
             answer.engine.cancel(request)
 
+    def adjust(self, strength: float) -> None:
+        """Write the rest of the answer under way at ``strength``; no effect without one, or on a plain one."""
+        with self._lock:
+            answer = self._answer
+            if answer is None or answer.request is None or answer.message.voice is None:
+                return
+            self._store.set_strength(answer.message.id, strength)
+            answer.message = dataclasses.replace(answer.message, strength=strength)
+        answer.engine.adjust(answer.request, strength)
+
     def close(self) -> None:
         """Stop, and save what has come of the answer at once; no event follows."""
         with self._lock:
@@ -229,6 +240,7 @@ class Chat:
             voice=voice if use is not None else None,
             strength=strength if use is not None else 0.0,
             seed=sampling.seed,
+            sampling=json.dumps(dataclasses.asdict(sampling)),
         )
         answer = _Answer(message, self._engine_for(model), on_event)
         self._answer = answer

@@ -7,6 +7,7 @@ one request come from one thread at a time, in order, and end with exactly one `
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,16 +21,19 @@ from app.workers.process import Child, Ending, worker_command
 from engine.messages import (
     EVENTS,
     REQUESTS,
+    Adjust,
     Cancel,
     ChatTurn,
     Failed,
     Finished,
     Generate,
     Load,
+    Reading,
     Ready,
     Sampling,
     Token,
     VoiceUse,
+    Warm,
 )
 
 
@@ -46,6 +50,13 @@ OnAnswerEvent = Callable[[AnswerEvent], None]
 
 # The engine stops within milliseconds, in the middle of a prefill too; one that has not by then is wedged.
 _CANCEL_PATIENCE_SECONDS = 5.0
+# So long may an engine say nothing while it answers. It speaks after every token, and after every 512 of a prompt,
+# which take half a minute with a large model on a small computer.
+SILENCE_SECONDS = 120.0
+# Loading is a matter of the disk, and says nothing before its end.
+_LOADING_SECONDS = 1200.0
+# An engine that nobody has asked for so long gives its memory back.
+IDLE_SECONDS = 1200.0
 
 
 class AnswerSource(Protocol):
@@ -63,8 +74,11 @@ class AnswerSource(Protocol):
     def cancel(self, request: int) -> None:
         """Stop the answer ``request``; it ends with `Finished` and reason ``stopped``. Others: no effect."""
 
-    def warm(self) -> None:
-        """Start loading the model, so that the first answer need not wait for it."""
+    def adjust(self, request: int, strength: float) -> None:
+        """Write the rest of the answer ``request`` with its voice at ``strength``. Others: no effect."""
+
+    def warm(self, turns: Sequence[ChatTurn] = (), voice: VoiceUse | None = None) -> None:
+        """Load the model and read ``turns`` under ``voice``, so that an answer that begins so comes sooner."""
 
     def close(self) -> None:
         """End the process; answers under way end with `Died`."""
@@ -80,8 +94,17 @@ class Engine:
     """The engine process of one model. Every method may be called from any thread and returns at once,
     `close` excepted; nothing is raised: what goes wrong arrives as `Failed` or `Died`."""
 
-    def __init__(self, model_path: Path, logs: Path, *, command: Sequence[str] | None = None) -> None:
-        """``command`` runs the process; by default the one that belongs to this program."""
+    def __init__(
+        self,
+        model_path: Path,
+        logs: Path,
+        *,
+        command: Sequence[str] | None = None,
+        silence_seconds: float = SILENCE_SECONDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        """``command`` runs the process; by default the one that belongs to this program. An engine that is silent for
+        ``silence_seconds`` while it answers is ended, and so is one that nobody asks for ``idle_seconds``."""
         self._model_path = model_path
         self._log = LogFile(logs / "engine.log")
         self._command = list(command) if command is not None else worker_command("engine")
@@ -92,6 +115,8 @@ class Engine:
         self._current: _Request | None = None
         self._waiting: deque[_Request] = deque()
         self._last_id = 0
+        self._silence_seconds, self._idle_seconds = silence_seconds, idle_seconds
+        self._heard_at = 0.0
 
     @property
     def ready(self) -> Ready | None:
@@ -120,17 +145,26 @@ class Engine:
             each.on_event(_stopped(each.message))
         if child is not None and current is not None and current.message.id == request:
             child.send(Cancel(request))
-            last_resort = threading.Timer(_CANCEL_PATIENCE_SECONDS, self._end_wedged, [current])
-            last_resort.daemon = True
-            last_resort.start()
+            _later(_CANCEL_PATIENCE_SECONDS, self._end_wedged, current)
 
-    def warm(self) -> None:
-        """Start loading the model. A failure is kept quiet: the next answer tries again and tells it."""
+    def adjust(self, request: int, strength: float) -> None:
+        """Write the rest of the answer ``request`` with its voice at ``strength``."""
+        with self._lock:
+            if self._child is not None and self._current is not None and self._current.message.id == request:
+                self._child.send(Adjust(request, strength))
+
+    def warm(self, turns: Sequence[ChatTurn] = (), voice: VoiceUse | None = None) -> None:
+        """Load the model and read ``turns`` under ``voice``. A failure is kept quiet: the next answer tries again and
+        tells it."""
         with self._lock:
             try:
-                self._running()
+                child = self._running()
             except KnownError as error:
                 self._log.note(str(error))
+                return
+            if turns:
+                child.send(Warm(tuple(turns), voice))
+            self._rest()
 
     def close(self) -> None:
         """End the process; answers under way and waiting end with `Died`. A later request starts it again."""
@@ -164,7 +198,10 @@ class Engine:
         """Hand the engine the next waiting request when it is free."""
         while True:
             with self._lock:
-                if self._current is not None or not self._waiting:
+                if self._current is not None:
+                    return
+                if not self._waiting:
+                    self._rest()
                     return
                 request = self._waiting.popleft()
                 self._current = request
@@ -175,25 +212,60 @@ class Engine:
                     failure = Failed(request.message.id, known=True, message=str(error))
                 else:
                     child.send(request.message)
+                    self._heard_at = time.monotonic()
+                    _later(self._silence_seconds, self._end_silent, request)
                     return
             request.on_event(failure)
 
+    def _rest(self) -> None:
+        """Give the memory back if nothing is asked until then. The lock is held."""
+        if self._child is not None and self._current is None:
+            _later(self._idle_seconds, self._unload, self._starts, self._last_id)
+
+    def _unload(self, start: int, last_id: int) -> None:
+        with self._lock:
+            child = self._child
+            if child is None or (self._starts, self._last_id) != (start, last_id):
+                return
+            self._child, self._ready = None, None
+        self._log.note("the engine was not needed for a while, and is ended")
+        child.close()
+
+    def _end_silent(self, request: _Request) -> None:
+        """End the process if it has said nothing for too long; look again later if it has."""
+        with self._lock:
+            if self._child is None or self._current is not request:
+                return
+            patience = self._silence_seconds if self._ready is not None else _LOADING_SECONDS
+            left = self._heard_at + patience - time.monotonic()
+            if left > 0:
+                _later(min(left, self._silence_seconds), self._end_silent, request)
+                return
+        self._end_current(request, Died(f"did not react for {patience:.0f} seconds and was ended"))
+
     def _end_wedged(self, request: _Request) -> None:
         """End the process if it has not stopped ``request`` by now; who asked to stop gets what they wanted."""
+        self._end_current(request, _stopped(request.message))
+
+    def _end_current(self, request: _Request, told: AnswerEvent) -> None:
+        """End the process while it answers ``request``, and tell ``told`` in its place."""
         with self._lock:
             child = self._child
             if child is None or self._current is not request:
                 return
             self._child, self._ready, self._current = None, None, None
-        self._log.note("the engine did not stop when asked to, and is ended")
-        request.on_event(_stopped(request.message))
+        self._log.note("the engine did not react in time, and is ended")
+        request.on_event(told)
         child.close(0.2)
         self._go_on()
 
-    def _heard(self, start: int, event: Ready | Token | Finished | Failed) -> None:
+    def _heard(self, start: int, event: Ready | Reading | Token | Finished | Failed) -> None:
         with self._lock:
             child = self._child
             if child is None or start != self._starts:
+                return
+            self._heard_at = time.monotonic()
+            if isinstance(event, Reading):
                 return
             if isinstance(event, Ready):
                 self._ready = event
@@ -248,6 +320,13 @@ class Engines:
             if self._engine is not None:
                 self._engine.close()
             self._model, self._engine = None, None
+
+
+def _later(seconds: float, call: Callable[..., None], *arguments: object) -> None:
+    """Make a call from a thread of its own, unless the program has ended by then."""
+    timer = threading.Timer(seconds, call, arguments)
+    timer.daemon = True
+    timer.start()
 
 
 def _stopped(message: Generate) -> Finished:

@@ -34,6 +34,8 @@ class ChatService(Protocol):
 
     def stop(self) -> None: ...
 
+    def adjust(self, strength: float) -> None: ...
+
 
 class ConversationStore(Protocol):
     """What the presenter reads of the store."""
@@ -118,7 +120,11 @@ class ChatPresenter(QObject):
         self._background.run(store.conversations, listed)
 
     def write_with(self, voice: str | None, strength: float) -> None:
-        """Let further answers be written in ``voice`` at ``strength``."""
+        """Let further answers be written in ``voice`` at ``strength``, and the rest of one in this voice under way."""
+        goes_on = self._answering is not None and voice is not None and voice == self._voice
+        if goes_on and strength != self._strength and self._chat is not None:
+            chat = self._chat
+            self._background.run(lambda: chat.adjust(strength), failed=self._failed)
         self._voice, self._strength = voice, strength
 
     def new(self) -> None:

@@ -135,6 +135,23 @@ def test_voice_and_strength_are_passed_along(whole: Whole, qtbot: QtBot) -> None
     assert whole.engine.asked[-1].voice is None
 
 
+def test_the_slider_acts_on_the_answer_under_way(whole: Whole, qtbot: QtBot) -> None:
+    whole.add_voice("Letters", recommended=0.8)
+    whole.window.topbar.voice_picked.emit("Letters")
+    whole.engine.enqueue([Token(0, "Dear")])
+    whole.write("Write")
+    qtbot.waitUntil(lambda: whole.texts == ["Write", "Dear"])
+    slider = whole.window.topbar.strength.slider
+    slider.setFocus()
+    QTest.keyClick(slider, Qt.Key.Key_Right)
+    qtbot.waitUntil(lambda: [round(to, 2) for _, to in whole.engine.adjusted] == [0.9])
+    whole.engine.finish(1, finished("end"))
+    qtbot.waitUntil(lambda: "Letters · strength 0.9" in shown_texts(whole))
+    QTest.keyClick(slider, Qt.Key.Key_Right)
+    whole.ask("More", "Indeed.")
+    assert len(whole.engine.adjusted) == 1
+
+
 def test_the_plain_model_has_no_strength_to_set(whole: Whole) -> None:
     assert not whole.window.topbar.strength.slider.isEnabled()
     whole.add_voice("Letters")

@@ -11,7 +11,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.messages import EVENTS, REQUESTS, Cancel, Failed, Finished, Generate, Load, Ready, Token
+from engine.messages import (
+    EVENTS,
+    REQUESTS,
+    Adjust,
+    Cancel,
+    Failed,
+    Finished,
+    Generate,
+    Load,
+    Reading,
+    Ready,
+    Token,
+    Warm,
+)
 from engine.wire import sender, take_stdio
 
 WORDS = ("one ", "two ", "three")
@@ -34,6 +47,11 @@ def main() -> None:
                 sys.stderr.write("loaded a model\n")
             case Cancel():
                 stopped.set()
+            case Warm(turns=turns):
+                sys.stderr.write(f"warmed with {turns[0].content}\n")
+            case Adjust(id=number, strength=strength):
+                send(Token(number, str(strength)))
+                send(Finished(number, "end", 1, 5, 1, 0.01, 100.0))
             case Generate():
                 stopped.clear()
                 threading.Thread(target=answer, args=(message, send, stopped, events), daemon=True).start()
@@ -48,10 +66,18 @@ def answer(request: Generate, send: Any, stopped: threading.Event, events: Any) 
         stopped.wait()
         send(done(request, "stopped"))
         return
+    if wanted == "adjusted":
+        send(Token(request.id, ""))
+        return
+    if wanted == "slow":
+        for done_so_far in range(4):
+            time.sleep(0.3)
+            send(Reading(request.id, done_so_far, 4))
     if wanted == "wedged":
         send(Token(request.id, WORDS[0]))
         time.sleep(600)
     for word in WORDS:
+        time.sleep(0.3 if wanted == "slow" else 0.0)
         send(Token(request.id, word))
         if wanted == "killed":
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,15 @@ from app.history.records import Likeness, Message
 from app.history.store import Store
 from app.places import Places
 from app.workers import chat as chat_module
-from app.workers.chat import AnswerFailed, AnswerFinished, AnswerGrew, AnswerStarted, Chat, ChatEvent
+from app.workers.chat import (
+    AnswerFailed,
+    AnswerFinished,
+    AnswerGrew,
+    AnswerStarted,
+    Chat,
+    ChatEvent,
+    system_turn,
+)
 from app.workers.engine_client import Died
 from engine.messages import Failed, Sampling, Token, VoiceUse
 from resources import read_text
@@ -292,6 +301,36 @@ def test_answers_from_another_thread_arrive_whole_and_in_order(store: Store, pla
 
 def test_warming_loads_the_model_of_the_voice(desk: Desk) -> None:
     desk.chat.warm()
-    assert desk.engine.warmed == 1
+    assert desk.engine.warmed == [((system_turn(),), None)]
     with pytest.raises(KnownError):
         desk.chat.warm("nobody")
+
+
+def test_the_settings_an_answer_was_written_with_are_kept(desk: Desk, store: Store) -> None:
+    desk.engine.enqueue("Yes.")
+    sampling = Sampling(temperature=0.2, seed=5, stop=("\n",))
+    user = desk.send("Well?", sampling=sampling)
+    question, answer = store.messages(user.conversation_id)
+    assert question.sampling == ""
+    kept = json.loads(answer.sampling)
+    assert Sampling(**(kept | {"stop": tuple(kept["stop"])})) == sampling
+
+
+def test_the_strength_of_an_answer_under_way_can_be_changed(desk: Desk, store: Store, places: Places) -> None:
+    learnt_voice(store, places, "letters")
+    desk.engine.enqueue([Token(0, "Dear")])
+    user = desk.send("Thank Anna.", voice="letters", strength=0.5)
+    desk.chat.adjust(1.25)
+    assert desk.engine.adjusted == [(1, 1.25)]
+    desk.engine.finish(1, finished("end"))
+    answer = store.messages(user.conversation_id)[-1]
+    assert (answer.strength, answer.stopped_because) == (1.25, "end")
+    desk.chat.adjust(0.5)  # none is under way
+    assert len(desk.engine.adjusted) == 1
+
+
+def test_a_plain_answer_has_no_strength_to_change(desk: Desk) -> None:
+    desk.engine.enqueue([Token(0, "Dear")])
+    desk.send("Thank Anna.")
+    desk.chat.adjust(1.25)
+    assert desk.engine.adjusted == []

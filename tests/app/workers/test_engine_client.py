@@ -19,15 +19,15 @@ from tests.fakes import FakeEngine
 SCRIPT = str(Path(__file__).with_name("fake_engine_process.py"))
 WAIT = 20.0
 
-EngineFor = Callable[[str], Engine]
+EngineFor = Callable[..., Engine]
 
 
 @pytest.fixture
 def engine_for(tmp_path: Path) -> Iterator[EngineFor]:
     made: list[Engine] = []
 
-    def make(model: str = "good.gguf") -> Engine:
-        made.append(Engine(tmp_path / model, tmp_path, command=[sys.executable, SCRIPT]))
+    def make(model: str = "good.gguf", **patience: float) -> Engine:
+        made.append(Engine(tmp_path / model, tmp_path, command=[sys.executable, SCRIPT], **patience))
         return made[-1]
 
     yield make
@@ -187,14 +187,13 @@ def test_closing_ends_answers_under_way_and_leaves_no_process(
 
 def test_warming_loads_the_model_before_anything_is_asked(engine_for: EngineFor, tmp_path: Path) -> None:
     engine = engine_for("good.gguf")
-    engine.warm()
-    deadline = time.monotonic() + WAIT
-    while engine.ready is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert engine.ready is not None
+    engine.warm([ChatTurn("system", "Be kind.")])
+    wait_until(lambda: engine.ready is not None)
     Heard(engine, "hello").all()
     engine.close()
-    assert (tmp_path / "engine.log").read_text().count("loaded a model") == 1
+    log = (tmp_path / "engine.log").read_text()
+    assert log.count("loaded a model") == 1
+    assert log.count("warmed with Be kind.") == 1
 
 
 def test_a_program_that_cannot_be_started_fails_the_request_with_its_name(tmp_path: Path) -> None:
@@ -220,3 +219,62 @@ def test_only_one_model_is_kept_in_memory(tmp_path: Path) -> None:
     assert [engine.closed for engine in made] == [True, False]
     engines.close()
     assert made[1].closed
+
+
+def test_an_engine_that_falls_silent_is_ended_and_what_came_of_the_answer_is_kept(
+    engine_for: EngineFor,
+) -> None:
+    engine = engine_for("good.gguf", silence_seconds=0.4)
+    events = Heard(engine, "wedged").all()
+    assert text_of(events) == "one "
+    assert events[-1] == Died("did not react for 0 seconds and was ended")
+    assert text_of(Heard(engine, "hello").all()) == "one two three"
+
+
+def test_an_engine_that_speaks_now_and_then_is_left_alone(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf", silence_seconds=0.6)
+    events = Heard(engine, "slow").all()  # a word every 0.3 seconds, and word of its reading before
+    assert text_of(events) == "one two three"
+    assert isinstance(events[-1], Finished)
+
+
+def test_an_engine_nobody_asks_gives_its_memory_back_and_starts_again_when_asked(
+    engine_for: EngineFor, tmp_path: Path
+) -> None:
+    engine = engine_for("good.gguf", idle_seconds=0.3)
+    Heard(engine, "hello").all()
+    wait_until(lambda: engine.ready is None)
+    assert text_of(Heard(engine, "hello").all()) == "one two three"
+    assert (tmp_path / "engine.log").read_text().count("loaded a model") == 2
+
+
+def test_an_engine_that_is_asked_meanwhile_stays(engine_for: EngineFor, tmp_path: Path) -> None:
+    engine = engine_for("good.gguf", idle_seconds=0.5)
+    for _ in range(4):
+        Heard(engine, "hello").all()
+        time.sleep(0.3)
+    assert (tmp_path / "engine.log").read_text().count("loaded a model") == 1
+
+
+def test_an_engine_warmed_for_nobody_gives_its_memory_back(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf", idle_seconds=1.0)
+    engine.warm()
+    wait_until(lambda: engine.ready is not None)
+    wait_until(lambda: engine.ready is None)
+
+
+def test_the_strength_of_the_answer_under_way_is_passed_on_and_of_no_other(engine_for: EngineFor) -> None:
+    engine = engine_for("good.gguf")
+    heard = Heard(engine, "adjusted")
+    assert isinstance(heard.next(), Token)
+    engine.adjust(heard.number + 1, 0.25)
+    engine.adjust(heard.number, 1.5)
+    assert text_of(heard.all()) == "1.5"
+    engine.adjust(heard.number, 0.5)  # it has ended
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
