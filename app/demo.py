@@ -136,7 +136,7 @@ def _answer(store: Store, places: Places, parts: Parts) -> list[Answers]:
     model, use = use_of(store, places, VOICE, 1.0, find_model=parts.find_model)
     requests = read_text("prompts", "demo-requests.txt").splitlines()
     sampling = Sampling(seed=_SEED, max_tokens=_LONGEST_ANSWER)
-    engines = Engines(places.logs, parts.make_engine)
+    engines = Engines(places, parts.make_engine)
     answers = []
     try:
         engine = engines.for_model(model)

@@ -29,10 +29,10 @@ KNOWN, BUG, INTERRUPTED, READER_GONE = 2, 1, 130, 141
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _engine(model_path: Path, logs: Path) -> AnswerSource:
-    from app.workers.engine_client import Engine
+def _engine(model_path: Path, places: Places) -> AnswerSource:
+    from app.workers.engine_client import engine_of
 
-    return Engine(model_path, logs)
+    return engine_of(model_path, places)
 
 
 def _window(places: Places) -> int:
@@ -54,7 +54,7 @@ def _model(name: str | None) -> Model:
 class Parts:
     """The parts behind the commands that a test replaces by small ones."""
 
-    make_engine: Callable[[Path, Path], AnswerSource] = _engine
+    make_engine: Callable[[Path, Places], AnswerSource] = _engine
     calibrate_command: Sequence[str] | None = None
     open_window: Callable[[Places], int] = _window
     find_model: Callable[[str | None], Model] = _model

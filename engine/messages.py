@@ -57,11 +57,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Load:
-    """Load the model; always the first request. ``threads`` 0 = as many as the computer has cores."""
+    """Load the model; always the first request. ``threads`` 0 = as many as the computer has cores.
+
+    ``kept_megabytes``: what may be taken to keep what was computed for other voices and conversations.
+    """
 
     model_path: str
     context_tokens: int = 4096
     threads: int = 0
+    kept_megabytes: int = 512
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,6 @@ from engine.writer import Writer
 _FEWEST_TOGETHER = 2
 # Adapters in memory, in force or not; one takes about a megabyte.
 _MOST_ADAPTERS = 8
-REMEMBERED_BYTES = 512 * 2**20
 
 OnRead = Callable[[int, int], None]
 
@@ -55,7 +54,7 @@ class Model:
         context: Context,
         context_tokens: int,
         sha256: str,
-        remembered_bytes: int = REMEMBERED_BYTES,
+        remembered_bytes: int = 0,
     ) -> None:
         self.path = path
         self.sha256 = sha256
@@ -91,7 +90,7 @@ class Model:
         path: Path,
         context_tokens: int = 4096,
         threads: int = 0,
-        remembered_bytes: int = REMEMBERED_BYTES,
+        remembered_bytes: int = 0,
     ) -> Model:
         """Load ``path``, to work with ``threads`` threads (0: as many as there are processors for it), and to remember
         what was computed for other voices and conversations in ``remembered_bytes`` at most.

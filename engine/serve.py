@@ -74,7 +74,12 @@ class _Worker:
         try:
             if self._model is not None:
                 raise RuntimeError("this process has loaded its model already")
-            model = Model.load(Path(request.model_path), request.context_tokens, request.threads)
+            model = Model.load(
+                Path(request.model_path),
+                request.context_tokens,
+                request.threads,
+                request.kept_megabytes * 2**20,
+            )
         except Exception as error:
             self._send(_failure(None, error))
             return

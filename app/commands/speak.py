@@ -71,7 +71,7 @@ def say(
     request, places = _request(text), places_of(ctx)
     sampling = _sampling(temperature, max_tokens, seed)
     name, speaking_model, use = _voice(ctx, voice, strength, model, tell=not as_json and voice is None)
-    engines = Engines(places.logs, parts_of(ctx).make_engine)
+    engines = Engines(places, parts_of(ctx).make_engine)
     try:
         from app.workers.asking import ask
 
@@ -118,7 +118,7 @@ def compare(
     name, speaking_model, use = _voice(ctx, voice, strength, model, tell=voice is None)
     if voice is None and use is None and strength > 0:
         raise KnownError("There is no voice to compare with yet. Learn one first: idiolect learn")
-    engines = Engines(places.logs, parts_of(ctx).make_engine)
+    engines = Engines(places, parts_of(ctx).make_engine)
     try:
         engine = engines.for_model(speaking_model)
         with console.steps() as shown:

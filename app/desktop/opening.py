@@ -78,7 +78,7 @@ def open_services(places: Places) -> Services:
     store = Store.open(places.database)
     try:
         store.recover()
-        engines = Engines(places.logs)
+        engines = Engines(places)
         return Services(store, engines, Chat(store, places, engines.for_model), Learning(store, places))
     except BaseException:
         store.close()

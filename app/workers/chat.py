@@ -140,13 +140,13 @@ class Chat:
         if not text:
             raise KnownError("There is nothing to send: the message is empty.")
         with self._lock:
-            model, use = self._ready_for(voice, strength)
+            model, use, engine = self._ready_for(voice, strength)
             if conversation_id is None:
                 conversation_id = self._store.new_conversation().id
             before = self._store.messages(conversation_id)
             parent = before[-1].id if before else None
             user = self._store.add_message(conversation_id, "user", text, parent_id=parent)
-            self._start([*before, user], model, use, voice, strength, sampling, on_event)
+            self._start([*before, user], model, use, engine, voice, strength, sampling, on_event)
         return user
 
     def retry(
@@ -163,13 +163,13 @@ class Chat:
         Returns the message that is answered. Raises KnownError as `send` does.
         """
         with self._lock:
-            model, use = self._ready_for(voice, strength)
+            model, use, engine = self._ready_for(voice, strength)
             messages = self._store.messages(conversation_id)
             while messages and messages[-1].role != "user":
                 messages = messages[:-1]
             if not messages:
                 raise KnownError("There is no message to answer in this conversation yet.")
-            self._start(messages, model, use, voice, strength, sampling, on_event)
+            self._start(messages, model, use, engine, voice, strength, sampling, on_event)
         return messages[-1]
 
     def stop(self) -> None:
@@ -215,16 +215,18 @@ class Chat:
         plain = self._model if voice is None else None
         return use_of(self._store, self._places, voice, strength, model=plain, find_model=self._find_model)
 
-    def _ready_for(self, voice: str | None, strength: float) -> tuple[Model, VoiceUse | None]:
+    def _ready_for(self, voice: str | None, strength: float) -> tuple[Model, VoiceUse | None, AnswerSource]:
         if self._answer is not None:
             raise KnownError("An answer is still being written. Stop it first, or wait for its end.")
-        return self._use(voice, strength)
+        model, use = self._use(voice, strength)
+        return model, use, self._engine_for(model)
 
     def _start(
         self,
         messages: Sequence[Message],
         model: Model,
         use: VoiceUse | None,
+        engine: AnswerSource,
         voice: str | None,
         strength: float,
         sampling: Sampling | None,
@@ -242,7 +244,7 @@ class Chat:
             seed=sampling.seed,
             sampling=json.dumps(dataclasses.asdict(sampling)),
         )
-        answer = _Answer(message, self._engine_for(model), on_event)
+        answer = _Answer(message, engine, on_event)
         self._answer = answer
         on_event(AnswerStarted(message))
         answer.request = answer.engine.generate(

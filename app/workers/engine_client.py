@@ -17,6 +17,8 @@ from typing import Protocol
 from app.errors import KnownError
 from app.logfile import LogFile
 from app.models import Model
+from app.places import Places
+from app.settings import EngineSettings, load
 from app.workers.process import Child, Ending, worker_command
 from engine.messages import (
     EVENTS,
@@ -50,13 +52,8 @@ OnAnswerEvent = Callable[[AnswerEvent], None]
 
 # The engine stops within milliseconds, in the middle of a prefill too; one that has not by then is wedged.
 _CANCEL_PATIENCE_SECONDS = 5.0
-# So long may an engine say nothing while it answers. It speaks after every token, and after every 512 of a prompt,
-# which take half a minute with a large model on a small computer.
-SILENCE_SECONDS = 120.0
 # Loading is a matter of the disk, and says nothing before its end.
 _LOADING_SECONDS = 1200.0
-# An engine that nobody has asked for so long gives its memory back.
-IDLE_SECONDS = 1200.0
 
 
 class AnswerSource(Protocol):
@@ -100,11 +97,9 @@ class Engine:
         logs: Path,
         *,
         command: Sequence[str] | None = None,
-        silence_seconds: float = SILENCE_SECONDS,
-        idle_seconds: float = IDLE_SECONDS,
+        settings: EngineSettings | None = None,
     ) -> None:
-        """``command`` runs the process; by default the one that belongs to this program. An engine that is silent for
-        ``silence_seconds`` while it answers is ended, and so is one that nobody asks for ``idle_seconds``."""
+        """``command`` runs the process; by default the one that belongs to this program."""
         self._model_path = model_path
         self._log = LogFile(logs / "engine.log")
         self._command = list(command) if command is not None else worker_command("engine")
@@ -115,7 +110,7 @@ class Engine:
         self._current: _Request | None = None
         self._waiting: deque[_Request] = deque()
         self._last_id = 0
-        self._silence_seconds, self._idle_seconds = silence_seconds, idle_seconds
+        self._settings = settings or EngineSettings()
         self._heard_at = 0.0
 
     @property
@@ -191,7 +186,12 @@ class Engine:
                 on_event=lambda event: self._heard(start, event),
                 on_end=lambda ending: self._ended(start, ending),
             )
-            self._child.send(Load(str(self._model_path)))
+            settings = self._settings
+            self._child.send(
+                Load(
+                    str(self._model_path), settings.context_tokens, settings.threads, settings.kept_megabytes
+                )
+            )
         return self._child
 
     def _go_on(self) -> None:
@@ -213,14 +213,14 @@ class Engine:
                 else:
                     child.send(request.message)
                     self._heard_at = time.monotonic()
-                    _later(self._silence_seconds, self._end_silent, request)
+                    _later(self._settings.silence_seconds, self._end_silent, request)
                     return
             request.on_event(failure)
 
     def _rest(self) -> None:
         """Give the memory back if nothing is asked until then. The lock is held."""
         if self._child is not None and self._current is None:
-            _later(self._idle_seconds, self._unload, self._starts, self._last_id)
+            _later(self._settings.idle_minutes * 60, self._unload, self._starts, self._last_id)
 
     def _unload(self, start: int, last_id: int) -> None:
         with self._lock:
@@ -232,14 +232,18 @@ class Engine:
         child.close()
 
     def _end_silent(self, request: _Request) -> None:
-        """End the process if it has said nothing for too long; look again later if it has."""
+        """End the process if it has said nothing for too long; look again later if it has.
+
+        It speaks after every token, and after every 512 of a prompt, which take half a minute with a large model on a
+        small computer.
+        """
         with self._lock:
             if self._child is None or self._current is not request:
                 return
-            patience = self._silence_seconds if self._ready is not None else _LOADING_SECONDS
+            patience = self._settings.silence_seconds if self._ready is not None else _LOADING_SECONDS
             left = self._heard_at + patience - time.monotonic()
             if left > 0:
-                _later(min(left, self._silence_seconds), self._end_silent, request)
+                _later(min(left, self._settings.silence_seconds), self._end_silent, request)
                 return
         self._end_current(request, Died(f"did not react for {patience:.0f} seconds and was ended"))
 
@@ -296,22 +300,31 @@ class Engine:
         self._go_on()
 
 
+def engine_of(model_path: Path, places: Places) -> AnswerSource:
+    """The engine process for a model, as the settings want it. Raises KnownError when these make no sense."""
+    return Engine(model_path, places.logs, settings=load(places.config).engine)
+
+
+MakeEngine = Callable[[Path, Places], AnswerSource]
+
+
 class Engines:
     """The engine of whatever model is asked for. Only one model is in memory at a time."""
 
-    def __init__(self, logs: Path, make: Callable[[Path, Path], AnswerSource] = Engine) -> None:
-        self._logs, self._make = logs, make
+    def __init__(self, places: Places, make: MakeEngine = engine_of) -> None:
+        self._places, self._make = places, make
         self._lock = threading.Lock()
         self._model: Model | None = None
         self._engine: AnswerSource | None = None
 
     def for_model(self, model: Model) -> AnswerSource:
-        """The engine that serves ``model``; the engine of another model is closed."""
+        """The engine that serves ``model``; the engine of another model is closed. Raises KnownError for settings that
+        make no sense."""
         with self._lock:
             if self._engine is None or self._model != model:
                 if self._engine is not None:
                     self._engine.close()
-                self._model, self._engine = model, self._make(model.path, self._logs)
+                self._model, self._engine = model, self._make(model.path, self._places)
             return self._engine
 
     def close(self) -> None:

@@ -40,7 +40,7 @@ class Shell:
 
     def bare(self, *arguments: str, stdin: str | None = None) -> Result:
         parts = Parts(
-            make_engine=lambda path, logs: self.engine,
+            make_engine=lambda path, places: self.engine,
             calibrate_command=self.calibrate,
             open_window=self._window,
             find_model=self.find_model,

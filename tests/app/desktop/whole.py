@@ -102,7 +102,7 @@ class Whole:
     def _open(self, places: Places) -> Services:
         store = Store.open(places.database)
         store.recover()
-        engines = Engines(places.logs, lambda path, logs: self.engine)
+        engines = Engines(places, lambda path, places: self.engine)
         chat = Chat(store, places, engines.for_model, find_model=self._find_model)
         return Services(store, engines, chat, self.learning, self._find_model)
 

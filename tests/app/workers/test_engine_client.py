@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import KnownError
 from app.models import Model
+from app.places import Places
+from app.settings import EngineSettings
 from app.workers import engine_client
-from app.workers.engine_client import AnswerEvent, Died, Engine, Engines
+from app.workers.engine_client import AnswerEvent, Died, Engine, Engines, engine_of
 from engine.messages import ChatTurn, Failed, Finished, Sampling, Token
 from tests.fakes import FakeEngine
 
@@ -26,8 +29,9 @@ EngineFor = Callable[..., Engine]
 def engine_for(tmp_path: Path) -> Iterator[EngineFor]:
     made: list[Engine] = []
 
-    def make(model: str = "good.gguf", **patience: float) -> Engine:
-        made.append(Engine(tmp_path / model, tmp_path, command=[sys.executable, SCRIPT], **patience))
+    def make(model: str = "good.gguf", **settings: float) -> Engine:
+        wanted = EngineSettings(**settings)  # type: ignore[arg-type]
+        made.append(Engine(tmp_path / model, tmp_path, command=[sys.executable, SCRIPT], settings=wanted))
         return made[-1]
 
     yield make
@@ -207,12 +211,12 @@ def test_a_program_that_cannot_be_started_fails_the_request_with_its_name(tmp_pa
 def test_only_one_model_is_kept_in_memory(tmp_path: Path) -> None:
     made: list[FakeEngine] = []
 
-    def make(path: Path, logs: Path) -> FakeEngine:
+    def make(path: Path, places: Places) -> FakeEngine:
         made.append(FakeEngine())
         return made[-1]
 
     first, second = (Model(name, name, tmp_path / name, tmp_path / name) for name in ("a", "b"))
-    engines = Engines(tmp_path, make)
+    engines = Engines(Places.under(tmp_path), make)
     assert engines.for_model(first) is engines.for_model(first)
     assert not made[0].closed
     engines.for_model(second)
@@ -232,8 +236,8 @@ def test_an_engine_that_falls_silent_is_ended_and_what_came_of_the_answer_is_kep
 
 
 def test_an_engine_that_speaks_now_and_then_is_left_alone(engine_for: EngineFor) -> None:
-    engine = engine_for("good.gguf", silence_seconds=0.6)
-    events = Heard(engine, "slow").all()  # a word every 0.3 seconds, and word of its reading before
+    engine = engine_for("good.gguf", silence_seconds=2.0)
+    events = Heard(engine, "slow").all()  # it takes longer than that, but says something every 0.3 seconds
     assert text_of(events) == "one two three"
     assert isinstance(events[-1], Finished)
 
@@ -241,7 +245,7 @@ def test_an_engine_that_speaks_now_and_then_is_left_alone(engine_for: EngineFor)
 def test_an_engine_nobody_asks_gives_its_memory_back_and_starts_again_when_asked(
     engine_for: EngineFor, tmp_path: Path
 ) -> None:
-    engine = engine_for("good.gguf", idle_seconds=0.3)
+    engine = engine_for("good.gguf", idle_minutes=0.005)
     Heard(engine, "hello").all()
     wait_until(lambda: engine.ready is None)
     assert text_of(Heard(engine, "hello").all()) == "one two three"
@@ -249,7 +253,7 @@ def test_an_engine_nobody_asks_gives_its_memory_back_and_starts_again_when_asked
 
 
 def test_an_engine_that_is_asked_meanwhile_stays(engine_for: EngineFor, tmp_path: Path) -> None:
-    engine = engine_for("good.gguf", idle_seconds=0.5)
+    engine = engine_for("good.gguf", idle_minutes=0.5 / 60)
     for _ in range(4):
         Heard(engine, "hello").all()
         time.sleep(0.3)
@@ -257,7 +261,7 @@ def test_an_engine_that_is_asked_meanwhile_stays(engine_for: EngineFor, tmp_path
 
 
 def test_an_engine_warmed_for_nobody_gives_its_memory_back(engine_for: EngineFor) -> None:
-    engine = engine_for("good.gguf", idle_seconds=1.0)
+    engine = engine_for("good.gguf", idle_minutes=1 / 60)
     engine.warm()
     wait_until(lambda: engine.ready is not None)
     wait_until(lambda: engine.ready is None)
@@ -278,3 +282,20 @@ def wait_until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_the_engine_is_started_as_the_settings_say(tmp_path: Path) -> None:
+    places = Places.under(tmp_path)
+    places.make()
+    (places.config / "settings.toml").write_text("[engine]\ncontext_tokens = 1024\nkept_megabytes = 64\n")
+    engine = engine_of(tmp_path / "good.gguf", places)
+    assert isinstance(engine, Engine)
+    assert engine._settings == EngineSettings(context_tokens=1024, kept_megabytes=64)
+
+
+def test_settings_that_make_no_sense_are_told_when_an_engine_is_wanted(tmp_path: Path) -> None:
+    places = Places.under(tmp_path)
+    places.make()
+    (places.config / "settings.toml").write_text("[engine]\nthreads = 'all'\n")
+    with pytest.raises(KnownError, match="threads"):
+        Engines(places).for_model(Model("a", "a", tmp_path / "a", tmp_path / "a"))
