@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter
@@ -41,6 +42,8 @@ _FILLED_AFTER_CUT = 0.75
 _ANSWER_SHARE = 0.25
 # … and this many tokens at least; a message that leaves less room is too long.
 _LEAST_ANSWER = 32
+# Texts of turns found harmless, or made so; a conversation of this many is long.
+_TURNS_KNOWN = 512
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Chat:
         template = weights.metadata("tokenizer.chat_template")
         self._format = _formatter(template, weights) if template else None
         self._fallback = Jinja2ChatFormatter(FALLBACK, eos_token="", bos_token="")
+        # Each turn comes again with every answer that follows it.
+        self._harmless = lru_cache(_TURNS_KNOWN)(self._broken)
         # What the template adds to a turn, in tokens; only used to choose where to cut.
         self._frame = self._measured_frame()
 
@@ -88,6 +93,19 @@ class Chat:
             )
         return Prompt(tokens, len(turns) - len(kept), stops)
 
+    def plain(self, text: str, context_tokens: int) -> Prompt:
+        """The tokens of ``text`` itself, to be gone on with. Raises EngineError, with the numbers, for one too long."""
+        weights = self._weights
+        tokens = weights.tokenize(text)
+        if weights.begins_texts and weights.begin >= 0:
+            tokens.insert(0, weights.begin)
+        if len(tokens) + _LEAST_ANSWER > context_tokens:
+            raise EngineError(
+                f"The text is too long for this model: it takes {len(tokens):,} tokens, and the model reads at most "
+                f"{context_tokens:,}, what follows included. Shorten it."
+            )
+        return Prompt(tokens, 0, ())
+
     def opening(self, turns: Sequence[ChatTurn]) -> list[int]:
         """The tokens that every prompt begins with which begins with ``turns``, whatever the person says next."""
         one, other = (self._tokens([*turns, ChatTurn("user", word)])[0] for word in ("A", "9"))
@@ -114,7 +132,7 @@ class Chat:
                     return text, ()
         return self._fallback(messages=_messages(turns)).prompt, _FALLBACK_STOPS
 
-    def _harmless(self, text: str) -> str:
+    def _broken(self, text: str) -> str:
         """``text`` with the names of control tokens broken in two."""
         text = text.replace(_BREAK, "\ufffd")
         while True:

@@ -73,6 +73,7 @@ class Generate:
     """Answer the last turn of ``turns``. Answered by `Reading`s, `Token`s and one `Finished`, or by `Failed`.
 
     ``blend``: further voices that steer beside ``voice``, each as strongly as it says; their effects add up.
+    ``opening``: a text to go on writing, just as it stands, in place of ``turns``.
     """
 
     id: int
@@ -80,6 +81,7 @@ class Generate:
     voice: VoiceUse | None = None
     sampling: Sampling = field(default_factory=Sampling)
     blend: tuple[VoiceUse, ...] = ()
+    opening: str = ""
 
 
 @dataclass(frozen=True)

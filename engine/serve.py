@@ -69,7 +69,13 @@ class _Worker:
         self._model: Model | None = None
 
     def load(self, request: Load) -> None:
-        """Load the model and say `Ready`, or `Failed` without an id."""
+        """Load the model and say `Ready`, or `Failed` without an id.
+
+        A file that passes `engine.header` can still end this process: llama.cpp asserts much that depends on the
+        architecture. There is no trial in another process before: this one is the trial. Nothing is lost with it but
+        the answer under way, which ends as `Died`, and the next request starts another. A trial would have the same
+        rights, take the time of a second load, and find only what this one finds.
+        """
         began = time.perf_counter()
         try:
             if self._model is not None:
@@ -117,7 +123,10 @@ class _Worker:
         if model is None:
             raise EngineError("No model is loaded. Choose a model first.")
         model.steer(model.voices.steering(request.voice, *request.blend))
-        prompt = model.chat.prompt(request.turns, model.context_tokens, request.sampling.max_tokens)
+        if request.opening:
+            prompt = model.chat.plain(request.opening, model.context_tokens)
+        else:
+            prompt = model.chat.prompt(request.turns, model.context_tokens, request.sampling.max_tokens)
 
         def steered_anew() -> Steering | None:
             strength = control.take_strength()

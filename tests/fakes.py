@@ -23,6 +23,7 @@ class Asked:
     turns: tuple[ChatTurn, ...]
     voice: VoiceUse | None
     sampling: Sampling
+    opening: str = ""
 
 
 def finished(reason: str = "end", *, seed: int = 7, tokens: int = 3, turns_dropped: int = 0) -> Finished:
@@ -65,9 +66,15 @@ class FakeEngine:
             self._replies.append(_events(reply) if isinstance(reply, str) else reply)
 
     def generate(
-        self, turns: Sequence[ChatTurn], voice: VoiceUse | None, sampling: Sampling, on_event: OnAnswerEvent
+        self,
+        turns: Sequence[ChatTurn],
+        voice: VoiceUse | None,
+        sampling: Sampling,
+        on_event: OnAnswerEvent,
+        *,
+        opening: str = "",
     ) -> int:
-        self.asked.append(Asked(tuple(turns), voice, sampling))
+        self.asked.append(Asked(tuple(turns), voice, sampling, opening))
         number = len(self.asked)
         assert self._replies, "the test enqueued no reply for this request"
         events = self._replies.popleft()

@@ -64,9 +64,16 @@ class AnswerSource(Protocol):
         """What is known of the loaded model; None while none is loaded."""
 
     def generate(
-        self, turns: Sequence[ChatTurn], voice: VoiceUse | None, sampling: Sampling, on_event: OnAnswerEvent
+        self,
+        turns: Sequence[ChatTurn],
+        voice: VoiceUse | None,
+        sampling: Sampling,
+        on_event: OnAnswerEvent,
+        *,
+        opening: str = "",
     ) -> int:
-        """Start an answer to the last of ``turns``; its number, for `cancel`."""
+        """Start an answer to the last of ``turns``, or where there are none the rest of ``opening``; its number, for
+        `cancel`."""
 
     def cancel(self, request: int) -> None:
         """Stop the answer ``request``; it ends with `Finished` and reason ``stopped``. Others: no effect."""
@@ -119,12 +126,19 @@ class Engine:
         return self._ready
 
     def generate(
-        self, turns: Sequence[ChatTurn], voice: VoiceUse | None, sampling: Sampling, on_event: OnAnswerEvent
+        self,
+        turns: Sequence[ChatTurn],
+        voice: VoiceUse | None,
+        sampling: Sampling,
+        on_event: OnAnswerEvent,
+        *,
+        opening: str = "",
     ) -> int:
-        """Start an answer to the last of ``turns``, after those already asked for; its number."""
+        """Start an answer to the last of ``turns``, or the rest of ``opening``, after those already asked for; its
+        number."""
         with self._lock:
             self._last_id += 1
-            message = Generate(self._last_id, tuple(turns), voice, sampling)
+            message = Generate(self._last_id, tuple(turns), voice, sampling, opening=opening)
             self._waiting.append(_Request(message, on_event))
         self._go_on()
         return message.id

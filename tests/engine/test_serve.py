@@ -270,6 +270,16 @@ def test_a_blend_adds_up(loaded: Process, tmp_path: Path) -> None:
     assert blended != loaded.answer(replace(ASK, id=4, voice=uses[1]))[0]
 
 
+def test_a_text_is_gone_on_with_as_it_stands(engine: Process, tmp_path: Path) -> None:
+    engine.send(Load(str(write_tiny_llama(tmp_path / "speller.gguf", spells="abcdef")), 256, 1))
+    assert isinstance(engine.next(), Ready)
+    assert engine.answer(Generate(1, (), None, SAMPLING, opening="xy abc"))[0] == "def"
+    text = "ab" * 300
+    engine.send(Generate(2, (), None, SAMPLING, opening=text))
+    failed = engine.next()
+    assert (type(failed), failed.known, "too long" in failed.message) == (Failed, True, True)
+
+
 def test_warming_reads_the_opening_and_gives_way_to_a_request(endless: Process) -> None:
     long = ChatTurn("system", "the rain in my garden " * 60)
     endless.send(Warm((long,)))
