@@ -17,7 +17,6 @@ import json
 import math
 import os
 import stat
-import struct
 import tempfile
 import typing
 from collections.abc import Mapping
@@ -28,20 +27,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import EngineError
+from engine.gguf_scan import FLOAT32, MAGIC, STRING, UINT32, VERSIONS, Field, Keys, Reader
 
 Vector = NDArray[np.float32]
-Scalar = str | int | float | bool
 
 _PROVENANCE_KEY = "idiolect.provenance"
-_MAGIC = b"GGUF"
-_VERSIONS = (2, 3)
 _FLOAT32_TENSOR = 0
 _ALIGNMENT = 32
 # Forged counts of keys and tensors end here; a voice has some ten keys and at most two tensors a block.
 _MOST_ENTRIES = 10_000
-# GGUF's numbers for the types of values.
-_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
-_FLOAT32, _STRING, _ARRAY = 6, 8, 9
+_LONGEST_NAME = 65_535  # GGUF's limit for keys
 _LARGEST_COUNT = 2**53  # whole numbers up to it are floats exactly
 
 
@@ -136,7 +131,7 @@ def read_contents(path: Path, kind: str, expected: Mapping[str, str], *, largest
             data = file.read(largest)
     except OSError as error:
         raise VoiceFileError(f"The voice file {path} cannot be read: {error.strerror or error}") from error
-    if not data.startswith(_MAGIC):
+    if not data.startswith(MAGIC):
         raise VoiceFileError(f"{path} is not a GGUF file; learn the voice again")
     try:
         parser = _Parser(data)
@@ -158,37 +153,33 @@ class _Parser:
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self._place = len(_MAGIC)
+        self._reader = Reader(data, len(MAGIC))
         self._tensor_count = 0
 
     def keys(self) -> tuple[dict[str, str], dict[str, float]]:
         """The keys with a text, and those with a float32 number; others are read over."""
-        version = self._number("I")
-        if version not in _VERSIONS:
-            raise ValueError(f"it is of GGUF version {version}, not {_VERSIONS[0]} or {_VERSIONS[1]}")
-        self._tensor_count, key_count = self._number("Q"), self._number("Q")
+        version = self._reader.count(UINT32)
+        if version not in VERSIONS:
+            raise ValueError(f"it is of GGUF version {version}, not {VERSIONS[0]} or {VERSIONS[1]}")
+        self._tensor_count, key_count = self._reader.count(), self._reader.count()
         if max(self._tensor_count, key_count) > _MOST_ENTRIES:
             raise ValueError(f"it announces {self._tensor_count} tensors and {key_count} keys")
-        texts: dict[str, str] = {}
-        numbers: dict[str, float] = {}
-        seen: set[str] = set()
+        fields: dict[str, Field] = {}
         for _ in range(key_count):
-            key = self._once(seen)
-            kind = self._number("I")
-            value = self._value(kind)
-            if kind == _STRING:
-                texts[key] = str(value)
-            elif kind == _FLOAT32:
-                numbers[key] = float(value)
+            key = self._once(fields)
+            fields[key] = self._reader.value()
         # Allowed by the format, written by nobody; llama.cpp would look for the tensors elsewhere than this reader.
-        if "general.alignment" in seen:
+        if "general.alignment" in fields:
             raise ValueError("its tensors are not where they are in a voice file")
-        return texts, numbers
+        keys = Keys(self._data, fields)
+        single = {key: field.kind for key, field in fields.items() if not field.listed}
+        texts = {key: keys.text(key).decode() for key, kind in single.items() if kind == STRING}
+        return texts, {key: keys.float32(key) for key, kind in single.items() if kind == FLOAT32}
 
     def tensors(self) -> dict[str, Vector]:
         """The tensors by name, each a copy."""
         announced = self._announced()
-        begin = -(-self._place // _ALIGNMENT) * _ALIGNMENT
+        begin = -(-self._reader.place // _ALIGNMENT) * _ALIGNMENT
         room = max(0, len(self._data) - begin)
         sizes = {name: 4 * math.prod(shape) for name, (shape, _) in announced.items()}
         # Together, too: tensors that lie over each other would take more memory than the file.
@@ -207,61 +198,24 @@ class _Parser:
     def _announced(self) -> dict[str, tuple[tuple[int, ...], int]]:
         """Shape (numpy's order) and place behind the header of every tensor."""
         announced: dict[str, tuple[tuple[int, ...], int]] = {}
-        seen: set[str] = set()
         for _ in range(self._tensor_count):
-            name = self._once(seen)
-            dimensions = self._number("I")
+            name = self._once(announced)
+            dimensions = self._reader.count(UINT32)
             if not 1 <= dimensions <= 4:
                 raise ValueError(f"{name} has {dimensions} dimensions")
-            shape = tuple(self._number("Q") for _ in range(dimensions))
-            kind, place = self._number("I"), self._number("Q")
+            shape = tuple(self._reader.count() for _ in range(dimensions))
+            kind, place = self._reader.count(UINT32), self._reader.count()
             if kind != _FLOAT32_TENSOR:
                 raise ValueError(f"{name} is not of float32 numbers")
             announced[name] = (shape[::-1], place)
         return announced
 
-    def _take(self, count: int) -> bytes:
-        taken = self._data[self._place : self._place + count]
-        if len(taken) < count:
-            raise ValueError("it is cut off")
-        self._place += count
-        return taken
-
-    def _unpack(self, letter: str) -> Scalar:
-        value: Scalar = struct.unpack(f"<{letter}", self._take(struct.calcsize(f"<{letter}")))[0]
-        return value
-
-    def _number(self, letter: str) -> int:
-        return int(self._unpack(letter))
-
-    def _text(self) -> str:
-        return self._take(self._number("Q")).decode()
-
-    def _once(self, seen: set[str]) -> str:
-        """A name that is not among ``seen``, and from now on is."""
-        name = self._text()
+    def _once(self, seen: Mapping[str, object]) -> str:
+        """The next name, which is not among ``seen``."""
+        name = self._reader.name(_LONGEST_NAME)
         if name in seen:
             raise ValueError(f"{name} is in it twice")
-        seen.add(name)
         return name
-
-    def _value(self, kind: int) -> Scalar:
-        """The value that comes next; an array is gone over."""
-        if kind == _STRING:
-            return self._text()
-        if kind in _SCALARS:
-            return self._unpack(_SCALARS[kind])
-        if kind != _ARRAY:
-            raise ValueError(f"a value is of the unknown type {kind}")
-        kind, count = self._number("I"), self._number("Q")
-        if kind == _STRING:
-            for _ in range(count):
-                self._take(self._number("Q"))
-        elif kind in _SCALARS:
-            self._take(count * struct.calcsize(f"<{_SCALARS[kind]}"))
-        else:
-            raise ValueError(f"a list is of the unknown type {kind}")
-        return ""
 
 
 def _provenance(text: str) -> Provenance | None:

@@ -27,6 +27,8 @@ from engine.stopping import CALLBACK, StopFlag
 # other busy program brings two cores from 100 tokens a second to 2; with this one to 40, and alone it costs nothing.
 # Read when the library is loaded, hence before the import.
 os.environ.setdefault("GOMP_SPINCOUNT", "500")
+# When it gives up, ggml would start a debugger to look at this process, and write what it finds into the log.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 import llama_cpp.llama_cpp as llama
 

@@ -59,5 +59,10 @@ def ask(
                     raise KnownError(event.message)
                 case Failed():
                     raise RuntimeError(f"the engine failed:\n{event.message}")
+                case Died(loading=True):
+                    raise KnownError(
+                        f"The engine {event.reason} while it loaded the model. Try again; if that does not help, its "
+                        "file is not for this computer or damaged: choose another model."
+                    )
                 case Died():
                     raise KnownError(f"The engine {event.reason} while it was answering. Try again.")

@@ -318,6 +318,11 @@ class Chat:
 
     def _explanation(self, event: Failed | Died) -> str:
         if isinstance(event, Died):
+            if event.loading:
+                return (
+                    f"The engine {event.reason} while it loaded the model. Your message is kept. Try again; if that "
+                    "does not help, the model's file is not for this computer or damaged: choose another model."
+                )
             return (
                 f"The engine {event.reason}. Your message and what had come of the answer are kept; "
                 "try again to start it anew."

@@ -41,9 +41,11 @@ from engine.messages import (
 
 @dataclass(frozen=True)
 class Died:
-    """The engine process ended before the answer was complete; ``reason`` completes "The engine …"."""
+    """The engine process ended before the answer was complete; ``reason`` completes "The engine …". ``loading``: before
+    the model was loaded, so that trying again may not help."""
 
     reason: str
+    loading: bool = False
 
 
 AnswerEvent = Token | Finished | Failed | Died
@@ -307,10 +309,11 @@ class Engine:
         with self._lock:
             if self._child is None or start != self._starts:
                 return
+            loading = self._ready is None
             self._child, self._ready = None, None
             request, self._current = self._current, None
         if request is not None:
-            request.on_event(Died(ending.reason))
+            request.on_event(Died(ending.reason, loading))
         self._go_on()
 
 

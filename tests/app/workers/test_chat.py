@@ -106,7 +106,7 @@ def test_an_answer_is_stored_with_its_numbers_and_told_as_it_grows(desk: Desk, s
 
 def test_the_message_is_in_the_database_before_the_engine_is_asked(store: Store, places: Places) -> None:
     class Checks(FakeEngine):
-        def generate(self, *arguments: object) -> int:
+        def generate(self, *arguments: object, **named: object) -> int:
             with Store.open(places.database, read_only=True) as other:
                 (conversation,) = other.conversations()
                 stored.extend(message.text for message in other.messages(conversation.id))
@@ -334,3 +334,12 @@ def test_a_plain_answer_has_no_strength_to_change(desk: Desk) -> None:
     desk.send("Thank Anna.")
     desk.chat.adjust(1.25)
     assert desk.engine.adjusted == []
+
+
+def test_a_model_the_engine_dies_of_is_told_apart(desk: Desk) -> None:
+    desk.engine.enqueue([Died("crashed (signal 11)", loading=True)])
+    desk.send("Hello")
+    failed = desk.events[-1]
+    assert isinstance(failed, AnswerFailed)
+    assert "while it loaded the model" in failed.explanation
+    assert "choose another model" in failed.explanation
