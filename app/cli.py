@@ -1,4 +1,4 @@
-"""The command line: import, learn, say, compare, voices, models, export, demo; without a command, the window."""
+"""The command line: import, learn, say, compare, voices, models, export, serve, demo; without one, the window."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import click
 
 from app.commands.export import export
 from app.commands.gather import import_, learn
-from app.commands.listing import models, voices
+from app.commands.listing import voices
+from app.commands.models import models
+from app.commands.serve import serve
 from app.commands.speak import compare, say
 from app.demo import demo
 from app.shell import Commands, Parts, parts_of, places_of, with_data_dir
@@ -48,10 +50,10 @@ def cli(ctx: click.Context) -> None:
     130 interrupted by Ctrl-C.
     """
     if ctx.obj is None:
-        ctx.obj = Parts()
+        ctx.obj = Parts.of(ctx)
     if ctx.invoked_subcommand is None:
         ctx.exit(parts_of(ctx).open_window(places_of(ctx)))
 
 
-for _command in (import_, learn, say, compare, voices, models, export, demo):
+for _command in (import_, learn, say, compare, voices, models, export, serve, demo):
     cli.add_command(_command)

@@ -190,7 +190,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     drawn = Table(box=box.SIMPLE_HEAD)
     for column in columns:
-        drawn.add_column(column)
+        drawn.add_column(column, overflow="fold")  # an id that is cut cannot be typed
     for row in rows:
         drawn.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False, markup=False, emoji=False).print(drawn)

@@ -44,20 +44,26 @@ def _window(places: Places) -> int:
     return run(places)
 
 
-def _model(name: str | None) -> Model:
-    from app.models import resolve
-
-    return resolve(name)
-
-
 @dataclass(frozen=True)
 class Parts:
     """The parts behind the commands that a test replaces by small ones."""
 
+    find_model: Callable[[str | None], Model]
     make_engine: Callable[[Path, Places], AnswerSource] = _engine
     calibrate_command: Sequence[str] | None = None
     open_window: Callable[[Places], int] = _window
-    find_model: Callable[[str | None], Model] = _model
+
+    @classmethod
+    def of(cls, ctx: click.Context) -> Parts:
+        """The real ones. Whose added models are meant is known when a sub-command's own --data-dir has been read,
+        so that is asked for when a model is."""
+
+        def find(name: str | None) -> Model:
+            from app.models import resolve
+
+            return resolve(name, places_of(ctx))
+
+        return cls(find)
 
 
 class _Known(click.ClickException):

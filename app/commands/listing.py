@@ -1,4 +1,4 @@
-"""``idiolect voices`` and ``idiolect models``: what there is."""
+"""``idiolect voices``: what was learnt."""
 
 from __future__ import annotations
 
@@ -77,47 +77,3 @@ def delete(ctx: click.Context, name: str) -> None:
         store.delete_voice(name)
         sweep(store, places)
     click.echo(f"The voice {name!r} is deleted.")
-
-
-@click.command()
-@with_json
-@with_data_dir
-def models(as_json: bool) -> None:
-    """List the models Idiolect knows. Any other GGUF file can be given by its path: --model FILE."""
-    from app.models import catalogue, default_id
-
-    known = catalogue()
-    if as_json:
-        console.print_json(
-            {
-                "default": default_id(),
-                "models": [
-                    {
-                        "id": entry.id,
-                        "name": entry.name,
-                        "licence": entry.licence,
-                        "quantisation": entry.quantisation,
-                        "parameters": entry.parameters,
-                        "installed": entry.path is not None,
-                        "path": str(entry.path) if entry.path else None,
-                        "how_to_add": entry.how_to_add,
-                    }
-                    for entry in known
-                ],
-            }
-        )
-        return
-    console.table(
-        ("id", "name", "size", "quantised", "licence", "file"),
-        [
-            (
-                entry.id,
-                entry.name,
-                entry.parameters,
-                entry.quantisation,
-                entry.licence,
-                str(entry.path) if entry.path else f"not installed; add it with: {entry.how_to_add}",
-            )
-            for entry in known
-        ],
-    )

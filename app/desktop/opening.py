@@ -6,6 +6,7 @@ What takes long to import is imported here, when it is needed, not before the wi
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ class Services:
     engines: Engines
     chat: Chat
     learning: LearningService
-    find_model: Callable[[], Model] = resolve
+    find_model: Callable[[], Model]
 
     def warm(self, voice: str | None, strength: float) -> None:
         """Start loading the model, so that the first answer comes sooner. What keeps it from loading is told
@@ -78,8 +79,9 @@ def open_services(places: Places) -> Services:
     store = Store.open(places.database)
     try:
         store.recover()
-        engines = Engines(places)
-        return Services(store, engines, Chat(store, places, engines.for_model), Learning(store, places))
+        engines, find = Engines(places), functools.partial(resolve, places=places)
+        chat = Chat(store, places, engines.for_model, find_model=find)
+        return Services(store, engines, chat, Learning(store, places), find)
     except BaseException:
         store.close()
         raise

@@ -18,6 +18,7 @@ NETWORK = {
     "urllib.request",
     "requests",
     "httpx",
+    "httpx2",
     "aiohttp",
     "urllib3",
     "huggingface_hub",
