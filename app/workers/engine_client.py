@@ -121,6 +121,7 @@ class Engine:
         self._last_id = 0
         self._settings = settings or EngineSettings()
         self._heard_at = 0.0
+        self._watch: threading.Timer | None = None  # over the answer under way, or over having none
 
     @property
     def ready(self) -> Ready | None:
@@ -184,6 +185,8 @@ class Engine:
             dropped = [each for each in (self._current, *self._waiting) if each is not None]
             self._current = None
             self._waiting.clear()
+            if self._watch is not None:
+                self._watch.cancel()
         for each in dropped:
             each.on_event(Died("was closed"))
         if child is not None:
@@ -229,14 +232,21 @@ class Engine:
                 else:
                     child.send(request.message)
                     self._heard_at = time.monotonic()
-                    _later(self._settings.silence_seconds, self._end_silent, request)
+                    self._watch_for(self._settings.silence_seconds, self._end_silent, request)
                     return
             request.on_event(failure)
 
     def _rest(self) -> None:
         """Give the memory back if nothing is asked until then. The lock is held."""
         if self._child is not None and self._current is None:
-            _later(self._settings.idle_minutes * 60, self._unload, self._starts, self._last_id)
+            self._watch_for(self._settings.idle_minutes * 60, self._unload, self._starts, self._last_id)
+
+    def _watch_for(self, seconds: float, call: Callable[..., None], *arguments: object) -> None:
+        """Make a call then, in place of the one that was planned: a timer is a thread, and one is enough. The lock is
+        held."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = _later(seconds, call, *arguments)
 
     def _unload(self, start: int, last_id: int) -> None:
         with self._lock:
@@ -259,7 +269,7 @@ class Engine:
             patience = self._settings.silence_seconds if self._ready is not None else _LOADING_SECONDS
             left = self._heard_at + patience - time.monotonic()
             if left > 0:
-                _later(min(left, self._settings.silence_seconds), self._end_silent, request)
+                self._watch_for(min(left, self._settings.silence_seconds), self._end_silent, request)
                 return
         self._end_current(request, Died(f"did not react for {patience:.0f} seconds and was ended"))
 
@@ -352,11 +362,12 @@ class Engines:
             self._model, self._engine = None, None
 
 
-def _later(seconds: float, call: Callable[..., None], *arguments: object) -> None:
-    """Make a call from a thread of its own, unless the program has ended by then."""
+def _later(seconds: float, call: Callable[..., None], *arguments: object) -> threading.Timer:
+    """Make a call from a thread of its own, unless the program has ended by then or the timer was cancelled."""
     timer = threading.Timer(seconds, call, arguments)
     timer.daemon = True
     timer.start()
+    return timer
 
 
 def _stopped(message: Generate) -> Finished:

@@ -4,6 +4,7 @@ import os
 import queue
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -258,6 +259,18 @@ def test_an_engine_that_is_asked_meanwhile_stays(engine_for: EngineFor, tmp_path
         Heard(engine, "hello").all()
         time.sleep(0.3)
     assert (tmp_path / "engine.log").read_text().count("loaded a model") == 1
+
+
+def test_many_answers_leave_one_timer_and_a_closed_engine_none(engine_for: EngineFor) -> None:
+    def timers() -> int:
+        return sum(isinstance(thread, threading.Timer) for thread in threading.enumerate())
+
+    before, engine = timers(), engine_for("good.gguf")
+    for _ in range(6):
+        Heard(engine, "hello").all()
+    wait_until(lambda: timers() <= before + 1)
+    engine.close()
+    wait_until(lambda: timers() <= before)
 
 
 def test_an_engine_warmed_for_nobody_gives_its_memory_back(engine_for: EngineFor) -> None:
