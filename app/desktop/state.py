@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from app.files import write_whole
 
 FILE_NAME = "window.json"
 
@@ -54,11 +54,4 @@ def save(config: Path, state: WindowState) -> None:
     """Write ``state`` beside the old file and move it into place. Raises OSError."""
     fields = dataclasses.asdict(state)
     text = json.dumps(fields.pop("others") | fields, ensure_ascii=False, indent=2) + "\n"
-    handle, beside = tempfile.mkstemp(prefix=FILE_NAME, dir=config)  # made 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(beside).replace(config / FILE_NAME)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    write_whole(config / FILE_NAME, text)

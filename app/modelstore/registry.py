@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from app.errors import KnownError
+from app.files import write_whole
 from app.history.times import now
 from app.modelstore.header import Header
 from app.places import Places
@@ -120,7 +119,7 @@ class Registry:
             with FileLock(self.path.with_suffix(".lock"), timeout=_PATIENCE_SECONDS, mode=0o600):
                 document = self._read()
                 yield document
-                self._write(document)
+                write_whole(self.path, json.dumps(document, indent=2, ensure_ascii=False))
         except Timeout as error:
             raise KnownError(
                 f"Another Idiolect is writing {self.path}. Try again when it is done."
@@ -129,18 +128,6 @@ class Registry:
             raise KnownError(
                 f"The list of models {self.path} cannot be written ({error}). Check the permissions of its folder."
             ) from error
-
-    def _write(self, document: dict[str, Any]) -> None:
-        # Beside it first: whatever happens, the file is the old one or the new one.
-        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=".models-", suffix=".json")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2, ensure_ascii=False)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path)
-        finally:
-            Path(name).unlink(missing_ok=True)
 
     def _read(self) -> dict[str, Any]:
         """What is in the file, with a list of tables under "models"."""

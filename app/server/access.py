@@ -13,12 +13,12 @@ import os
 import re
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.errors import KnownError
+from app.files import write_whole
 from app.server.protocol import RefusedError
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -129,16 +129,7 @@ def _new_token(path: Path) -> str:
     """A new token, written beside ``path`` and then moved there, so that no half of one is ever read."""
     token = secrets.token_urlsafe(32)
     try:
-        # Made readable by its owner only.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(f"{token}\n")
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+        write_whole(path, f"{token}\n")
     except OSError as error:
         raise KnownError(
             f"The token file {path} cannot be written: {error.strerror or error}. "
